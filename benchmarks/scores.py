@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gold import JudgedStep
+from rest_react.llm.option_scores import log_sum, spellings
 from rest_react.records import Prompt
 from rest_react.selection.selectors import choose
 from rest_react.selection.trained_judge import NO, YES, shown_to_judge
@@ -118,9 +119,9 @@ class Reader:
 
         return AutoModelForCausalLM.from_pretrained(self._weights, dtype=torch.float32)
 
-    def count(self, output: str) -> int:
-        """The number of tokens of an output, with its end token."""
-        return len(encode_completion(self._tokenizer, output))
+    def count(self, text: str) -> int:
+        """The number of tokens of a text, without the end token; at least 1."""
+        return max(1, len(encode_completion(self._tokenizer, text)) - 1)
 
     def pmi(self, judged: JudgedStep, usable: Sequence[int]) -> list[float]:
         """The difference that the question makes to each candidate's log-probability."""
@@ -135,16 +136,24 @@ class Reader:
         odds = [self.logprobs(state, (YES, NO)) for state in states]
         return [yes - no for yes, no in odds]
 
-    def logprobs(self, state: str, outputs: Sequence[str]) -> list[float]:
-        """The log-probability of each output after the state, with its end token. The state is read once."""
-        id_ = hashlib.sha256("\0".join((state, *outputs)).encode("utf-8", "replace")).hexdigest()[:24]
+    def beginning(self, state: str, text: str) -> float:
+        """The log-probability that the output begins with a text, in any of its spellings: what a filter of Improve
+        that reads is told of it (`LLM.score`)."""
+        distinct = {tuple(encode_completion(self._tokenizer, one)): one for one in spellings(text)}
+        return log_sum(self.logprobs(state, list(distinct.values()), ended=False))
+
+    def logprobs(self, state: str, outputs: Sequence[str], *, ended: bool = True) -> list[float]:
+        """The log-probability of each output after the state, with its end token if it is `ended`. The state is read
+        once."""
+        read = (state, *outputs) if ended else ("without end", state, *outputs)
+        id_ = hashlib.sha256("\0".join(read).encode("utf-8", "replace")).hexdigest()[:24]
         if id_ not in self._known:
-            self._known[id_] = tuple(self._read(state, outputs))
+            self._known[id_] = tuple(self._read(state, outputs, ended=ended))
             if self._log is not None:
                 self._log.append(ReadTexts(id_, self._known[id_]))
         return list(self._known[id_])
 
-    def _read(self, state: str, outputs: Sequence[str]) -> list[float]:
+    def _read(self, state: str, outputs: Sequence[str], *, ended: bool) -> list[float]:
         import torch
 
         prompt = encode_prompt(self._tokenizer, Prompt("", state), "completion")
@@ -155,4 +164,5 @@ class Reader:
             cache = self._model(torch.tensor([prompt[:-1]]), use_cache=True, logits_to_keep=1).past_key_values
             cache.batch_repeat_interleave(len(tokens))
             logprobs = self._model(rows, past_key_values=cache).logits.log_softmax(-1)
-        return [float(sum(logprobs[row, at, token] for at, token in enumerate(own))) for row, own in enumerate(tokens)]
+        counted = enumerate(tokens if ended else [own[:-1] for own in tokens])
+        return [float(sum(logprobs[row, at, token] for at, token in enumerate(own))) for row, own in counted]

@@ -145,11 +145,11 @@ def checks_pass(one: ParsedTrajectory) -> float | None:
 def added(reading: Reading, reader: Reader) -> float:
     """What the evidence adds to the log-probability of the text, per token (selection.read_trajectory)."""
     given, bare = _both(reading, reader)
-    return (given - bare) / reader.count(f" {reading.text}")
+    return (given - bare) / reader.count(reading.text)
 
 
 def _both(reading: Reading, reader: Reader) -> tuple[float, float]:
-    given, bare = (reader.logprobs(prompt.text, (f" {reading.text}",))[0] for prompt in reading.prompts)
+    given, bare = (reader.beginning(prompt.text, reading.text) for prompt in reading.prompts)
     return given, bare
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.loopback import Reply, Request, serve
-from tests.training.hosted.test_trainer import Api
+from tests.training.hosted.tuning_api import Api
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")

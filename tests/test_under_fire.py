@@ -34,7 +34,7 @@ from rest_react.tasks.search_qa.task import SearchQA
 from rest_react.tasks.search_qa.world import World, build_world
 from tests.loopback import Reply, Request, serve
 from tests.serving import chat_prompt
-from tests.training.hosted.test_trainer import Api
+from tests.training.hosted.tuning_api import Api
 
 KEY = "sk-proj-Zx93-very-secret-4711"
 

@@ -8,7 +8,7 @@ user's own labelled texts. The estimate assumes that the reward model ranks ever
 and every step trains (a quarter of them with `improve.keep=verified`, two fifths with `improve.equal_steps=drop`, see
 docs/log.md). Observed steps with equal samples: 584 of 984 (of trajectories that a filter kept), 1,027 of 1,576 and
 71% of 360 with 20 to 24 demonstrations; 362 of 1,593, and 178 of 766 behind a filter, with 12, where twice as many
-train as the estimate says.
+train as the estimate says. Tools (`task=tool_maker`) take all their tries, and no earlier run has made any.
 Not here: what one stage takes (forecast.stage_costs), the printed table (forecast.table), measured benchmarks
 (benchmarks/), and limits on spending (remote.budget).
 """
@@ -33,6 +33,7 @@ from rest_react.forecast.stage_costs import (
     grading,
     judge_training,
     judging,
+    making,
     outcome_judge_training,
     prefix_tokens,
     reading,
@@ -61,8 +62,9 @@ Complete: TypeAlias = Callable[..., bool]
 
 def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
     """The stages that are not complete, in order; then those of the students, at the speed of their teacher."""
-    pace = _pace(settings, folder)
-    yield from _of_run(settings, folder, _completed(settings, folder), pace)
+    pace, complete = _pace(settings, folder), _completed(settings, folder)
+    yield from _tools(settings, complete)  # students find those of their teacher
+    yield from _of_run(settings, folder, complete, pace)
     for student in settings.students:
         own = settings_of_student(settings, student)
         its = RunFolder(folder.root.parent / own.run)
@@ -82,6 +84,16 @@ def _of_run(s: Settings, folder: RunFolder, complete: Complete, pace: Pace) -> I
         for name, source in s.evaluate.benchmarks.items():
             if not complete(k, "evaluate", name):
                 yield from _evaluation(s, pace, f"iteration {k}: evaluate {name}", k, source, steps)
+
+
+def _tools(s: Settings, complete: Complete) -> Iterator[Forecast]:
+    """What a model of the task makes, once, when a question first needs it."""
+    asked = [(source, complete(0, "evaluate", name)) for name, source in s.evaluate.benchmarks.items()]
+    if s.iteration and s.improve.max_examples != 0:
+        asked += [(source, complete(1, "grow")) for source in (s.grow.questions, *s.grow.also.values())]
+    made = s.task.making_of_tools([source for source, _ in asked])
+    if made is not None and s.task.making_of_tools([source for source, answered in asked if answered]) is None:
+        yield making(s, *made)
 
 
 def _learning(s: Settings, pace: Pace, complete: Complete, k: int, steps: float) -> Iterator[Forecast]:
@@ -137,7 +149,8 @@ def _evaluation(
     grades."""
     answers = times * size_of(s, source) * s.evaluate.repeats
     by = s.task.answered_by(source)
-    yield rollouts(s, pace, stage, round(answers * steps), s.evaluate.samples, prefix_tokens(s, k), by)
+    calls = 0 if getattr(source, "asked", "") == "making" else round(answers * steps)  # the tools: counted by _tools
+    yield rollouts(s, pace, stage, calls, s.evaluate.samples, prefix_tokens(s, k), by)
     if (grader := model_behind(s.grader, s.policy)) is not None:
         yield grading(s, grader, f"{stage}, grading", answers)
 

@@ -19,6 +19,7 @@ from rest_react.tasks.agent_settings import shows_exemplars
 STATE_TOKENS = 300
 OUTPUT_TOKENS = 60
 READ_TOKENS = 20  # of a question or a short answer
+TOOL_STATE_TOKENS, TOOL_OUTPUT_TOKENS = 825, 105  # of a call of a maker: means of 13 tools of a 1.5B model
 CHARACTERS_PER_TOKEN = 3.5
 FRAME_TOKENS = 8  # around a row's text, and after its answer
 UNKNOWN_SIZE = 125  # questions of a set whose size is unknown: the size of Bamboogle
@@ -69,6 +70,13 @@ def answering(s: Settings, pace: Pace, stage: str, questions: int, shots: int) -
     made = s.task.prompts_of_rows(training_rows(s), shots=shots).values()
     prefix = fmean(tokens_of(prompt.prefix) for prompt in made) if made else _packaged_prefix(s)
     return rollouts(s, pace, stage, questions * s.evaluate.repeats, s.evaluate.samples, round(prefix))
+
+
+def making(s: Settings, maker: ModelSettings, calls: int) -> Forecast:
+    """The tools of a task, which a model of its own makes once."""
+    tokens_in, tokens_out = calls * TOOL_STATE_TOKENS, calls * TOOL_OUTPUT_TOKENS
+    minutes, usd = minutes_of(s, maker, tokens_in, tokens_out), maker.price.usd(tokens_in, tokens_out)
+    return Forecast("iteration 0: tools", calls, tokens_in, tokens_out, minutes, usd)
 
 
 def writing(s: Settings, pace: Pace) -> Iterator[Forecast]:

@@ -47,9 +47,12 @@ def duration_line(settings: Settings, folder: RunFolder) -> str:
         return ""
     first = next((i for i, row in enumerate(rows) if ": evaluate" in row.stage), len(rows) - 1)
     which, speed = ("first" if rows[first].stage.startswith("iteration 0:") else "next"), settings.speed
+    # Results are shown when all benchmarks of an iteration are answered and graded.
+    evaluation = f"{rows[first].stage.partition(': evaluate')[0]}: evaluate"
+    until = (one for i, one in enumerate(minutes) if i <= first or rows[i].stage.startswith(evaluation))
     estimate = (
         f"Estimate: about {sum(minutes):.0f} minutes on this machine; the {which} row of results after about "
-        f"{sum(minutes[: first + 1]):.0f} minutes. Tokens per second: {speed.prefill:.0f} prefill, {speed.decode:.0f} "
+        f"{sum(until):.0f} minutes. Tokens per second: {speed.prefill:.0f} prefill, {speed.decode:.0f} "
         f"decode, {speed.train:.0f} training. For each stage, run with dry_run=true."
     )
     return " ".join(filter(None, (estimate, smaller_run_line(settings, folder))))

@@ -4,6 +4,9 @@ LabelledQuestion(Question("w17", "Who founded the town where Ada Mell was born?"
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
+
+from msgspec import UNSET, UnsetType
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +59,13 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One search result: `source` is a passage id or a URL, `snippet` is untrusted text."""
+    """One search result: `source` is a passage id or a URL, `snippet` is untrusted text. `page` is set, and stored,
+    only where the page behind the result should be shown instead of the engine's snippet."""
 
     source: str
     title: str
     snippet: str
+    page: Literal["read", "unread"] | UnsetType = UNSET
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ made, after every reading and resolution of the URL, and those of private networ
 the usual ports, no redirects, HTML or plain text, at most 2 MB, in a time limit. A page that cannot be read keeps the
 engine's snippet; the first page of a run that cannot is named on the terminal. trafilatura finds the main text. With a
 cache the texts of pages are kept by address; a page that could not be read is not, so another run reads it again.
-Not here: PDF, pages that need JavaScript, and robots.txt.
+Not here: PDF, pages that need JavaScript, robots.txt, and the counts of a stage (stages.rollouts).
 """
 
 import asyncio
@@ -109,8 +109,8 @@ class PageReader:
                 self._told = True
                 told = f"note: agent.read_pages: {place_of(hit.source)}: a page is not read ({problem!s:.200})"
                 say(printable(f"{told}; the engine's snippet is shown instead. Other such pages are not named"))
-            return hit
-        return replace(hit, snippet=text[: self._characters])
+            return replace(hit, page="unread")
+        return replace(hit, snippet=text[: self._characters], page="read")
 
     async def _text(self, url: str) -> str:
         """The visible main text of a page on one line, from the cache if it is there."""

@@ -23,7 +23,7 @@ from rest_react.records import LabelledQuestion, Result, Trajectory
 from rest_react.remote.failures.refusals import ACCEPTED, LOST
 from rest_react.seeds import derive_seed
 from rest_react.stages.executor import StageRecords, run_owed
-from rest_react.stages.rollouts import TRAJECTORIES, answer_all, tokens_by_role
+from rest_react.stages.rollouts import TRAJECTORIES, answer_all, page_counts, tokens_by_role
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.summaries import read_summary, reopen, write_summary
 from rest_react.tasks.protocol import Policy, Task
@@ -69,7 +69,8 @@ async def evaluate(
     answering = tokens_by_role(task, path)
     cost = bill(prices, **answering, grader=_grading_tokens(stage / RESULTS))
     cost["answering_usd"] = bill(prices, **answering)["cost_usd"]
-    summary = {"grader": grader.name, "questions": len(benchmark), "repeats": repeats, **tokens, **cost}
+    asked = {"grader": grader.name, "questions": len(benchmark), "repeats": repeats}
+    summary = {**asked, **tokens, **page_counts(path, title), **cost}
     seconds = None if resumed else round(time.monotonic() - started, 1)
     write_summary(stage, summary | {"latency": latency_by_length(times), "seconds": seconds})
 

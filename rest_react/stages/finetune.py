@@ -4,9 +4,12 @@
 
 writes model.json and summary.json into the stage's folder, beside the files of the trainer (weights, loss curve, id
 of a hosted job). A complete stage returns its model at once. For preferences, `base` is also the reference model.
+`digest_of_training` names what a training made, for stages that depend on it.
 Not here: the training itself (training.local, training.hosted).
 """
 
+import hashlib
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -18,11 +21,10 @@ from rest_react.errors import RunFolderError, UsageError
 from rest_react.metrics.prices import NO_PRICE, Price, bill
 from rest_react.protocols import Trainer
 from rest_react.records import Example, ModelRef, Preference
-from rest_react.storage.files import make_folder, remove, write_json
-from rest_react.storage.integrity import WEIGHTS
+from rest_react.storage.files import make_folder, write_json
+from rest_react.storage.integrity import SUMMARY, WEIGHTS, stored_files
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.summaries import read_summary, write_summary
-from rest_react.training.hosted.progress import hosted_model
 from rest_react.training.process.loss_curve import held_out_loss, last_step, step_times
 from rest_react.training.rows.holdout import HELD_OUT
 from rest_react.training.rows.trained_tokens import trained_tokens
@@ -55,12 +57,7 @@ async def finetune(
         )
     make_folder(stage)
     resumed, before = any(stage.iterdir()), step_times(stage)
-    finished = _finished_model(stage)
-    if not finished:
-        remove(stage.parent / "choose")  # left by another training
     model = await trainer.train(rows, base, stage, seed)
-    if _finished_model(stage) != finished:
-        remove(stage.parent / "choose")
     write_json(stage / MODEL, model)
     held_out = {(row.id, row.prompt) for row in read_lines(stage / HELD_OUT, Example)}
     trained = [row for row in rows if (row.id, row.prompt) not in held_out]
@@ -79,14 +76,14 @@ async def finetune(
     return model
 
 
-def _finished_model(stage: Path) -> str:
-    """Names the weights or the hosted model of a finished training in this folder; empty if there is none. Deleting
-    model.json and summary.json, the repair of a damaged model.json, changes neither."""
-    weights = stage / WEIGHTS
-    if not weights.is_dir():
-        return hosted_model(stage)
-    state = weights.stat()
-    return f"{state.st_ino} {state.st_ctime_ns}"
+def digest_of_training(stage: Path) -> str:
+    """Names the models of a complete training by the digests in its summary: the hosted model, or all weights. Empty
+    while it is incomplete. The repair of a damaged model.json does not change it."""
+    if read_summary(stage) is None:
+        return ""
+    files = stored_files((stage / SUMMARY).read_bytes())
+    made = {name: state.digest for name, state in files.items() if name == MODEL or f"{WEIGHTS}/" in name}
+    return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _seconds(

@@ -16,7 +16,7 @@ from typing import Any
 from rest_react.errors import short_reason
 from rest_react.metrics.prices import Price, bill
 from rest_react.records import Question, Trajectory
-from rest_react.stages.rollouts import TRAJECTORIES, answer_all, tokens_by_role
+from rest_react.stages.rollouts import TRAJECTORIES, answer_all, page_counts, tokens_by_role
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.summaries import read_summary, write_summary
 from rest_react.tasks.protocol import Policy, Task
@@ -44,7 +44,7 @@ async def grow(
     await answer_all(
         task, policy, questions, path, repeats=repeats, seed=seed, in_flight=in_flight, title=title, tolerated=tolerated
     )
-    tally = count(path, by_perplexity=policy.select in ("perplexity", "verified"))
+    tally = count(path, by_perplexity=policy.select in ("perplexity", "verified")) | page_counts(path, title)
     cost = bill(prices, **tokens_by_role(task, path))
     write_summary(stage, {**tally, **cost, "seconds": round(time.monotonic() - started, 1)})
 

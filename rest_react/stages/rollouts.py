@@ -23,8 +23,10 @@ from rest_react.stages.executor import StageRecords, run_owed
 from rest_react.storage.jsonl import read_lines, refuse_foreign
 from rest_react.tasks.protocol import Policy, Task
 from rest_react.tasks.rollout import with_policy
+from rest_react.terminal.console import say
 
 TRAJECTORIES = "trajectories.jsonl"
+TOLD_FROM = 0.1  # the share of pages that could not be read
 
 
 async def answer_all(
@@ -89,6 +91,19 @@ def tokens_by_role(task: Task, path: Path) -> dict[str, tuple[int, int]]:
             prompts[role] += prompt
             outputs[role] += output
     return {role: (prompts[role], outputs[role]) for role in {"policy": None, **prompts}}
+
+
+def page_counts(path: Path, title: str) -> dict[str, int]:
+    """How many results in a file of trajectories show their page, and how many the engine's snippet because the page
+    could not be read; empty without `agent.read_pages`. Says so if these are more than a tenth."""
+    trajectories = read_lines(path, Trajectory)
+    pages = Counter(f"pages_{hit.page}" for one in trajectories for step in one.steps for hit in step.hits if hit.page)
+    if (unread := pages["pages_unread"]) > TOLD_FROM * pages.total():
+        say(
+            f"note: {title}: the pages of {unread} of {pages.total()} results could not be read, so the engine's "
+            "snippets were shown; compare only runs with similar shares (pages_unread in summary.json)"
+        )
+    return {name: pages[name] for name in ("pages_read", "pages_unread")} if pages else {}
 
 
 class _Asked(msgspec.Struct):

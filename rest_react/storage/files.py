@@ -5,6 +5,7 @@
     make_folder(stage)                      # new folders are flushed too
     flush_tree(draft)                       # every file and folder in it, before the rename that publishes it
     with draft_folder(cache, ".smollm2.") as draft:   # leftovers of killed processes are removed first
+    remove_leftover(path)                   # a temporary file of `replacing` stays while its process writes it
 
 Errors of the disk are raised as `DiskError`.
 Not here: the content of the files (jsonl, summaries), and checks for damage (integrity).
@@ -16,6 +17,7 @@ import hashlib
 import json
 import math
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -35,15 +37,18 @@ _OF_WEIGHTS = (".safetensors", ".bin", ".gguf", ".json")
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file that replaces `path` when the block ends; if it raises, the old file is kept."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # processes may share a cache folder
+    # Not the process id: processes that share a folder may have the same one, each in its container.
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
     with disk_errors(path):
         make_folder(path.parent)
         try:
-            with temporary.open("wb") as file:
+            with temporary.open("xb") as file:
+                with suppress(OSError):  # some file systems have no locks
+                    fcntl.flock(file, fcntl.LOCK_EX)  # until it has its name: remove_leftover spares it
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.replace(path)
+                temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
         flush(path.parent)
@@ -198,6 +203,16 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def remove_leftover(path: Path) -> None:
+    """Removes a file or folder that a killed process left half written, but no file that `replacing` writes now."""
+    if path.is_dir():
+        remove(path)
+        return
+    with suppress(OSError), path.open("rb+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        remove(path)
 
 
 def refuse_unwritable(folder: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from rest_react.errors import RunFolderError, disk_errors
-from rest_react.storage.files import make_folder, remove
+from rest_react.storage.files import make_folder, remove_leftover
 
 SCHEMA: Final = 1  # the version of the format, see docs/run_folder.md
 BASELINES = "baselines"
@@ -53,14 +53,15 @@ class RunFolder:
             yield
 
     def _clear_leftovers(self) -> None:
-        """Removes incomplete files of killed commands; safe, because only the process with the lock writes."""
+        """Removes incomplete files of killed commands. Only the process with the lock writes stages, but any may write
+        a page here (`python -m rest_react.report page=<here>/page.html`)."""
         for path in [
             *self.root.glob("*.tmp"),
             *self.root.glob("iter_*/**/*.tmp"),
             *self.root.glob(f"{BASELINES}/**/*.tmp"),
             self.root / HALF_COPIED,
         ]:
-            remove(path)
+            remove_leftover(path)
 
 
 def iterations(root: Path) -> list[int]:

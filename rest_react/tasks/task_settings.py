@@ -91,6 +91,11 @@ class TaskSettings(Protocol):
         """The model that answers a question set, for forecasts; None: the policy."""
         return None
 
+    def making_of_tools(self, questions: Sequence[QuestionSettings]) -> tuple[ModelSettings, int] | None:
+        """The model that makes what these question sets need before they can be answered, and the most calls that this
+        takes, for forecasts; None: they need nothing."""
+        return None
+
     def problems(self, path: str, questions: Mapping[str, QuestionSettings]) -> Iterator[str]:
         """One message for each impossible combination, with what to do; `path` is the name of these settings,
         `questions` are all question sets of the run by their settings' name."""

@@ -19,13 +19,16 @@ from benchmarks.signals import (
     step_aucs,
     trajectory_table,
 )
-from benchmarks.trajectory_scores import question_given_answer, rank_sum, read_scores
+from benchmarks.trajectory_scores import question_given_answer, rank_sum, read_scores, read_verdicts
 from rest_react.build import Parts
 from rest_react.config.compose import compose
 from rest_react.errors import UsageError
+from rest_react.llm.transformers_engine import TransformersEngine
 from rest_react.questions import unlabelled
 from rest_react.records import Candidate, Step, Trajectory, Usage
 from rest_react.seeds import derive_seed
+from rest_react.selection.opinions import Judgement
+from rest_react.selection.read_trajectory import answer_read, read_trajectory
 from rest_react.stages.grow import grow
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import replace_lines
@@ -35,6 +38,8 @@ from rest_react.storage.settings_file import lock_settings
 from rest_react.tasks.search_qa.judging.evidence import evidence_of
 from rest_react.tasks.search_qa.step import parse_step
 from rest_react.trajectories.parsed import Evidence, ParsedTrajectory
+from rest_react.weights import resolve_weights
+from rest_react.weights.tiny import TINY
 from tests.clients import FREE
 
 
@@ -153,11 +158,11 @@ class Recorded(Reader):
     def __init__(self) -> None:
         self.read: list[str] = []
 
-    def logprobs(self, state, outputs):
+    def beginning(self, state, text):
         self.read.append(state)
-        return [-float(len(state.split()))] * len(outputs)
+        return -float(len(state.split()))
 
-    def count(self, output: str) -> int:
+    def count(self, text: str) -> int:
         return 2
 
 
@@ -178,12 +183,28 @@ def test_what_a_reading_keeps_is_what_improve_would_keep(run: LabelledRun) -> No
     class OnePassage(Recorded):
         """A reader to whom one passage alone makes a text likelier."""
 
-        def logprobs(self, state, outputs):
-            return [-1.0 if own in state else -9.0] * len(outputs)
+        def beginning(self, state, text):
+            return -1.0 if own in state else -9.0
 
     with_it = [any(hit.snippet == own for hit in evidence_of(one).selected) for one in parsed]
     assert any(with_it) and not all(with_it)
     assert kept_by_reading("evidence_needed", parsed, OnePassage()) == with_it
+
+
+def test_a_text_is_read_as_improve_reads_it(run: LabelledRun) -> None:
+    one = next(one for one in run.finished if run.right(one))
+    parsed, reader = ParsedTrajectory(one, tuple(map(parse_step, one.steps))), Reader(resolve_weights(TINY))
+    (verdict,) = read_verdicts("evidence_needed", [parsed], reader)
+
+    async def improve() -> Judgement:
+        engine = TransformersEngine(TINY, mode="completion", dtype="float32", threads=1)
+        try:
+            return await read_trajectory("evidence_needed", evidence_of(parsed), answer_read, engine)
+        finally:
+            await engine.aclose()
+
+    read = asyncio.run(improve())
+    assert (verdict.good, verdict.logprobs) == (read.good, pytest.approx(read.logprobs, abs=2e-3))
 
 
 def test_the_answer_stands_before_the_question_that_it_should_explain() -> None:
@@ -194,7 +215,7 @@ def test_the_answer_stands_before_the_question_that_it_should_explain() -> None:
 
 def test_a_reader_with_a_cache_reads_a_text_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read = []
-    monkeypatch.setattr(Reader, "_read", lambda self, state, outputs: read.append(state) or [-1.0])
+    monkeypatch.setattr(Reader, "_read", lambda self, state, outputs, ended: read.append(state) or [-1.0])
     for _ in range(2):
         assert Reader("none", tmp_path / "read.jsonl").logprobs("state", ["a"]) == [-1.0]
     assert read == ["state"]

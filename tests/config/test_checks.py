@@ -493,6 +493,57 @@ def test_a_refusal_says_what_to_type(overrides: list[str], told: str) -> None:
     assert impossible(*overrides) == [told]
 
 
+WRITES = (
+    "task=completion", *ELSEWHERE, "start=demonstrations", "synthetic.n=9", "synthetic.judged=true",
+    "llm@policy=vllm", "llm@teacher=vllm", "llm@reward_model=vllm",
+)  # fmt: skip
+MAKES = ("task=tool_maker", *TOOLS, "llm@policy=vllm", "llm@task.maker=vllm")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "servers", "port", "named", "out"),
+    [
+        (MAKES, "policy and task.maker", 8011, "policy.port, task.maker.port", "task.maker.port"),
+        (
+            [*MAKES, "policy.replicas=4", "task.maker.port=8014"],
+            *("policy and task.maker", 8014, "policy.port, task.maker.port", "task.maker.port"),
+        ),
+        (WRITES, "teacher and reward_model", 8011, "teacher.port, reward_model.port", "reward_model.port"),
+        (
+            [*WRITES, "llm@teacher=same"],
+            *("teacher and reward_model", 8011, "policy.port, reward_model.port", "reward_model.port"),
+        ),
+        (
+            [*WRITES, "llm@teacher=same", "llm@reward_model=same"],
+            *("teacher and reward_model", 8011, "policy.port", "policy.port"),
+        ),
+    ],
+)
+def test_two_servers_that_run_at_the_same_time_may_not_take_the_same_port(
+    overrides: list[str], servers: str, port: int, named: str, out: str
+) -> None:
+    assert impossible(*overrides) == [
+        f"{out}: the servers of {servers} run at the same time, and both would take port {port} ({named}); set {out}=0"
+    ]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [*MAKES, "task.maker.port=0"],
+        [*MAKES, "policy.replicas=4", "task.maker.port=8015"],
+        [*MAKES, "cache=replies", "replay=true"],
+        [*WRITES, "synthetic.judged=false"],
+        [*WRITES, "reward_model.port=8012"],
+        # One after the other: policy, reward model, policy, grader.
+        ["llm@policy=vllm", "llm@reward_model=vllm", "improve.selector=reward_model", "llm@grader=vllm"],
+        ["llm@policy=vllm", "llm@reward_model=same", "improve.selector=reward_model", "llm@grader=same"],
+    ],
+)
+def test_servers_that_do_not_run_at_the_same_time_may_take_the_same_port(overrides: list[str]) -> None:
+    assert isinstance(load_settings(values(*overrides)), Settings)
+
+
 def test_without_benchmarks_a_setting_that_adds_one_is_shown() -> None:
     given = values()
     given["evaluate"]["benchmarks"] = {}

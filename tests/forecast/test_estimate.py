@@ -240,7 +240,44 @@ def test_dollars_follow_the_prices_of_each_model(tmp_path: Path) -> None:
 def test_what_the_maker_answers_has_the_price_of_the_maker(tmp_path: Path) -> None:
     given = ["experiment=tool_maker", "policy=scripted", "task.maker=openai", "task.maker.price={input:2.0,output:8.0}"]
     paid = {row.stage for row in forecast(compose(given), RunFolder(tmp_path)) if row.usd}
-    assert paid == {f"iteration 0: evaluate {way}" for way in ("making", "maker_alone", "maker_with_tool")}
+    assert paid == {"iteration 0: tools", *(f"iteration 0: evaluate maker_{way}" for way in ("alone", "with_tool"))}
+
+
+def test_tools_take_every_try_of_a_function_and_of_its_calls_once_in_a_run(tmp_path: Path) -> None:
+    two = ["task.maker_tries=4", "task.families=[word_sorting,remainders]"]
+    given = ["experiment=tool_user", "task.maker=openai", *two]
+    folder, price = RunFolder(tmp_path), "task.maker.price={input:2.0,output:8.0}"
+    tools = Forecast("iteration 0: tools", 16, 16 * 825, 16 * 105, None, pytest.approx(16 * (825 * 2 + 105 * 8) / 1e6))
+    assert [row for row in forecast(compose([*given, price]), folder) if "tools" in row.stage] == [tools]
+    write_summary(folder.stage(0, "evaluate", "user_alone"), {})
+    assert next(forecast(compose([*given, price]), folder)) == tools
+    write_summary(folder.stage(0, "evaluate", "user_with_tool"), {})
+    assert "iteration 0: tools" not in by_stage(tmp_path, *given)
+    alone = ["experiment=tool_user", "iteration=0", "~evaluate.benchmarks.user_with_tool", "task.maker=openai"]
+    assert [row.stage for row in forecast(compose(alone), RunFolder(tmp_path / "alone"))] == [
+        "iteration 0: evaluate user_alone"
+    ]
+
+
+def test_a_benchmark_that_asks_for_the_tools_takes_no_calls_beside_their_making(tmp_path: Path) -> None:
+    rows = {row.stage: row.calls for row in forecast(compose(["experiment=tool_maker"]), RunFolder(tmp_path))}
+    assert (rows["iteration 0: tools"], rows["iteration 0: evaluate making"]) == (6 * 2 * 3, 0)
+
+
+def test_the_tools_of_a_user_s_own_families_are_made_too(tmp_path: Path) -> None:
+    write_jsonl(
+        tmp_path / "solved.jsonl",
+        *({"kind": "tips", "question": f"A tip of {i}% of 40 euros?", "answers": [str(0.4 * i)]} for i in range(6)),
+    )
+    write_jsonl(tmp_path / "own.jsonl", {"id": "1", "question": "A tip of 7% of 40 euros?", "answers": ["2.8"]})
+    questions = ["+questions@evaluate.benchmarks.own=file", f"evaluate.benchmarks.own.path={tmp_path / 'own.jsonl'}"]
+    solved = ["task.dispatch=true", f"task.solved={tmp_path / 'solved.jsonl'}", "task.maker=openai"]
+    s = compose(["experiment=tool_maker", *solved, *questions])
+    maker, sets = s.task.models()["task.maker"], s.evaluate.benchmarks
+    asked = (["own"], ["user_with_tool"], ["user_alone", "maker_alone"])
+    assert [s.task.making_of_tools([sets[name] for name in names]) for names in asked] == [
+        (maker, 1 * 6), (maker, 7 * 6), None,
+    ]  # fmt: skip
 
 
 def test_a_scripted_policy_and_the_dry_run_trainer_take_no_time(tmp_path: Path) -> None:

@@ -60,6 +60,19 @@ def test_the_command_prints_the_estimated_duration_at_its_start(tmp_path: Path) 
     assert [fact for fact in facts if fact not in line] == []
 
 
+def test_the_first_row_of_results_waits_for_every_benchmark_of_its_iteration_and_their_grading(tmp_path: Path) -> None:
+    fixed = ["speed.prefill=450", "speed.decode=100", "speed.train=50"]
+    given = ["grader=same", "+questions@evaluate.benchmarks.again=world_evaluation"]
+    rows = stages(tmp_path, *fixed, *given)
+    graded = 5
+    assert [row.stage for row in rows[:graded]] == ["iteration 0: finetune"] + [
+        f"iteration 0: evaluate {stage}" for name in ("world", "again") for stage in (name, f"{name}, grading")
+    ]
+    first = sum(row.minutes or 0 for row in rows[:graded])
+    line = duration_line(compose([*SMALL, *fixed, *given]), RunFolder(tmp_path))
+    assert f"the first row of results after about {first:.0f} minutes" in line
+
+
 def test_a_resumed_command_gives_the_time_of_the_next_row_of_results(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     for stage in (("finetune",), ("evaluate", "world")):

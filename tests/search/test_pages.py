@@ -27,14 +27,19 @@ class Found:
         return [Hit(source, "Ostrim", "snippet") for source in self.sources[:k]]
 
 
-def snippets(*sources: str, most: int = 99, **limits: Any) -> list[str]:
-    """What is shown of these results. Addresses of this machine are allowed, unless a test says otherwise."""
+def results(*sources: str, most: int = 99, **limits: Any) -> list[Hit]:
+    """These results. Addresses of this machine are allowed, unless a test says otherwise."""
     given = {
         "allowed": lambda _: True, "any_port": True, "characters": 25, "timeout_s": 2.0,
         "extract": lambda page: clean_html(page.decode()),
     }  # fmt: skip
     reader = PageReader(Found(sources), most=most, **{**given, **limits})
-    return [hit.snippet for hit in asyncio.run(reader.search("q", 99))]
+    return asyncio.run(reader.search("q", 99))
+
+
+def snippets(*sources: str, **limits: Any) -> list[str]:
+    """What is shown of these results."""
+    return [hit.snippet for hit in results(*sources, **limits)]
 
 
 def test_characters_that_no_reader_sees_are_left_out_of_a_page(tmp_path: Path) -> None:
@@ -80,6 +85,16 @@ def test_a_page_that_cannot_be_read_keeps_its_snippet_and_is_named_once(
     assert (said.out + said.err).count("note: agent.read_pages") == 1
     assert reason in " ".join((said.out + said.err).split())
     assert len(server.requests) <= 4  # aiohttp repeats a GET whose connection was lost
+
+
+def test_a_result_says_whether_the_page_behind_it_was_read() -> None:
+    with serve(lambda request: Reply(503, b"later") if request.path == "/b" else PAGE) as server:
+        urls = [f"{server.url}/{name}" for name in "abc"]
+        assert results(*urls, most=2) == [
+            Hit(urls[0], "Ostrim", "Ostrim was founded by Ada", "read"),
+            Hit(urls[1], "Ostrim", "snippet", "unread"),
+            Hit(urls[2], "Ostrim", "snippet"),
+        ]
 
 
 def test_a_cache_keeps_the_pages_that_were_read_and_no_others(tmp_path: Path) -> None:

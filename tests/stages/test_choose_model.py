@@ -8,9 +8,9 @@ import pytest
 
 from rest_react.errors import OutsideFault
 from rest_react.records import Fault, ModelRef, Result
-from rest_react.stages.choose_model import choose_model, model_of_iteration, weights_of_iteration
+from rest_react.stages.choose_model import TRAINING, choose_model, model_of_iteration, weights_of_iteration
 from rest_react.stages.finetune import MODEL
-from rest_react.storage.files import write_json
+from rest_react.storage.files import write_file, write_json
 from rest_react.storage.summaries import read_summary, write_summary
 from tests.runs import result, write_lines
 
@@ -78,3 +78,51 @@ def test_without_a_choice_an_iteration_goes_on_with_the_model_of_its_training(tm
     write_summary(stage, {})
     assert model_of_iteration(tmp_path / "iter_1") == ModelRef("ft:gpt:abc", "hosted", tuned=True)
     assert weights_of_iteration(tmp_path / "iter_1") is None
+
+
+def trained(iteration: Path, weights: str) -> None:
+    """A complete training, whose models lie at the same paths whatever their weights."""
+    stage = iteration / "finetune"
+    write_file(stage / "model" / "model.safetensors", weights)
+    write_json(stage / MODEL, ModelRef("iter_1/finetune/model", "local", tuned=True))
+    write_summary(stage, {})
+
+
+def choose(iteration: Path, answers: Mapping[int, str]) -> ModelRef:
+    """Chooses by these answers; a model whose answers are there is not asked again."""
+
+    async def evaluate_model(model: ModelRef, folder: Path, which: str) -> None:
+        marks, path = answers[int(folder.name)], folder / "results.jsonl"
+        if not path.exists():
+            write_lines(path, [made(f"q{i}", mark) for i, mark in enumerate(marks)])
+
+    return asyncio.run(choose_model(MODELS, evaluate_model, iteration / "choose", benchmark="world"))
+
+
+BEFORE, NOW = {10: "11", 20: "00", 30: "00"}, {10: "00", 20: "11", 30: "00"}
+
+
+def test_a_choice_that_another_training_has_left_is_made_anew(tmp_path: Path) -> None:
+    trained(tmp_path, "first")
+    assert choose(tmp_path, BEFORE) == MODELS[10]
+    assert choose(tmp_path, NOW) == model_of_iteration(tmp_path) == MODELS[10]  # of the same training
+    trained(tmp_path, "second")
+    assert model_of_iteration(tmp_path) == ModelRef("iter_1/finetune/model", "local", tuned=True)
+    assert choose(tmp_path, NOW) == model_of_iteration(tmp_path) == MODELS[20]
+
+
+def test_answers_that_another_training_has_left_without_a_choice_are_made_anew(tmp_path: Path) -> None:
+    trained(tmp_path, "first")
+    choose(tmp_path, BEFORE)
+    (tmp_path / "choose" / "summary.json").unlink()
+    trained(tmp_path, "second")
+    assert choose(tmp_path, NOW) == MODELS[20]
+
+
+def test_what_a_kill_has_left_of_a_choice_that_was_being_removed_is_not_used(tmp_path: Path) -> None:
+    trained(tmp_path, "first")
+    choose(tmp_path, BEFORE)
+    trained(tmp_path, "second")
+    (tmp_path / "choose" / TRAINING).unlink()  # removed first
+    assert model_of_iteration(tmp_path) == ModelRef("iter_1/finetune/model", "local", tuned=True)
+    assert choose(tmp_path, NOW) == MODELS[20]

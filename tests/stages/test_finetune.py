@@ -10,9 +10,10 @@ import pytest
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.metrics.prices import NO_PRICE, Price
 from rest_react.records import Example, ModelRef, Preference
-from rest_react.stages.finetune import MODEL, finetune, read_model
+from rest_react.stages.finetune import MODEL, digest_of_training, finetune, read_model
+from rest_react.storage.files import write_file, write_json
 from rest_react.storage.jsonl import replace_lines
-from rest_react.storage.summaries import read_summary
+from rest_react.storage.summaries import read_summary, write_summary
 
 BASE = ModelRef("tiny-random", "base", tuned=False)
 TUNED = ModelRef("iter_1/finetune/model", "local", tuned=True)
@@ -47,50 +48,31 @@ def test_the_trainer_gets_every_example_and_its_model_is_kept(tmp_path) -> None:
     }  # fmt: skip
 
 
-def test_the_choice_among_the_models_of_an_earlier_training_is_dropped(tmp_path) -> None:
-    left = tmp_path / "iter_1" / "choose" / "5" / "summary.json"
-    left.parent.mkdir(parents=True)
-    left.write_text("{}")
-    asyncio.run(finetune(Told(), ROWS, BASE, tmp_path / "iter_1" / "finetune", seed=7))
-    assert not (tmp_path / "iter_1" / "choose").exists()
+def trained(stage: Path, *, weights: str = "a", snapshot: str = "a", model: ModelRef = TUNED) -> str:
+    """Completes a training whose last model and snapshot hold these weights; returns its digest."""
+    for folder, content in (("model", weights), ("snapshots/5/model", snapshot)):
+        write_file(stage / folder / "model.safetensors", content)
+    write_json(stage / MODEL, model)
+    write_summary(stage, {})
+    return digest_of_training(stage)
 
 
-def weights(folder: Path) -> None:
-    (folder / "model").mkdir()
+def test_the_digest_of_a_training_names_all_its_models(tmp_path) -> None:
+    first = trained(tmp_path)
+    other_job = ModelRef("ft:gpt:other", "hosted", tuned=True)
+    others = [trained(tmp_path, weights="b"), trained(tmp_path, snapshot="b"), trained(tmp_path, model=other_job)]
+    assert len({first, *others, ""}) == 5
+    assert trained(tmp_path) == first
 
 
-def other_weights(folder: Path) -> None:
-    (folder / "model").rename(folder / "adapter")
-    weights(folder)
-
-
-def hosted(folder: Path) -> None:
-    (folder / "job.json").write_text('{"content": "9f2c", "model": "ft:gpt"}')
-
-
-def nothing(folder: Path) -> None:
-    pass
-
-
-@pytest.mark.parametrize(
-    ("there", "trains", "kept"),
-    [(weights, nothing, True), (hosted, nothing, True), (weights, other_weights, False), (nothing, weights, False)],
-)
-def test_the_choice_stays_if_the_training_was_finished_before_and_only_model_json_was_damaged(
-    tmp_path, there, trains, kept
-) -> None:
-    class Resumed(Told):
-        async def train(self, examples, base, folder, seed):
-            trains(folder)
-            return await super().train(examples, base, folder, seed)
-
-    stage, choice = tmp_path / "iter_1" / "finetune", tmp_path / "iter_1" / "choose" / "summary.json"
-    for folder in (stage, choice.parent):
-        folder.mkdir(parents=True)
-    there(stage)
-    choice.write_text("{}")
-    asyncio.run(finetune(Resumed(), ROWS, BASE, stage, seed=7))
-    assert choice.exists() is kept
+def test_the_digest_of_a_training_stays_when_a_damaged_model_json_is_repaired(tmp_path) -> None:
+    asyncio.run(finetune(Told(), ROWS, BASE, tmp_path, seed=7))
+    before = digest_of_training(tmp_path)
+    for name in (MODEL, "summary.json"):
+        (tmp_path / name).unlink()
+    assert digest_of_training(tmp_path) == ""
+    asyncio.run(finetune(Told(), ROWS, BASE, tmp_path, seed=7, price=Price(2.0, None)))
+    assert digest_of_training(tmp_path) == before
 
 
 def test_the_summary_counts_rows_by_origin_and_optimiser_steps(tmp_path) -> None:

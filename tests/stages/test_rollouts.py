@@ -7,11 +7,15 @@ from pathlib import Path
 import pytest
 
 from rest_react.errors import ModelFault, OutsideFault, RunFolderError, StageIncomplete, UsageError
-from rest_react.records import Fault, Question, Trajectory
+from rest_react.judges.grader import RuleGrader
+from rest_react.records import Fault, Hit, Question, Step, Trajectory, Usage
 from rest_react.search.bm25 import Bm25Search
 from rest_react.seeds import derive_seed
-from rest_react.stages.rollouts import TRAJECTORIES, answer_all, in_order
-from rest_react.storage.jsonl import read_lines
+from rest_react.stages.evaluate import evaluate
+from rest_react.stages.grow import grow
+from rest_react.stages.rollouts import TRAJECTORIES, answer_all, in_order, page_counts
+from rest_react.storage.jsonl import read_lines, replace_lines
+from rest_react.storage.summaries import read_summary
 from rest_react.tasks.protocol import Policy
 from rest_react.tasks.search_qa.agent import SearchAgent
 from rest_react.tasks.search_qa.scripted import ScriptedLLM
@@ -21,7 +25,7 @@ from rest_react.tasks.tool_maker.library import Library, MadeTool, ToolVerdict
 from rest_react.tasks.tool_maker.making import Toolbox
 from rest_react.tasks.tool_maker.sandbox import Sandbox
 from rest_react.tasks.tool_maker.task import ToolMaker
-from tests.clients import Killed, Spied
+from tests.clients import FREE, Killed, Spied
 
 WORLD = build_world(7, passages=300, demonstrations=0, train=5, evaluation=0)
 QUESTIONS = [labelled.question for labelled in WORLD.train]
@@ -159,6 +163,49 @@ def test_a_question_whose_text_has_changed_is_asked_again(tmp_path, expected) ->
     assert {trajectory.question for trajectory in read_lines(path, Trajectory)} == {q.text for q in QUESTIONS}
     assert spied.prompts
     assert all(QUESTIONS[0].text in prompt.state for prompt in spied.prompts)
+
+
+class WithPages:
+    """A search whose first result shows its page; that of the second could not be read, and the third is a snippet."""
+
+    async def search(self, query: str, k: int) -> list[Hit]:
+        hits = await SEARCH.search(query, k)
+        return [*(replace(hit, page=page) for hit, page in zip(hits, ("read", "unread"), strict=False)), *hits[2:]]
+
+
+@pytest.mark.parametrize("stage", ["grow", "evaluate"])
+def test_a_stage_counts_the_results_whose_page_could_not_be_read_and_tells_of_many(tmp_path, stage, capsys) -> None:
+    task = SearchQA(SearchAgent(WithPages(), max_searches=4))
+    how = {"repeats": 1, "seed": 3, "in_flight": 4, "prices": FREE, "title": f"iteration 1: {stage}"}
+    if stage == "grow":
+        asyncio.run(grow(task, policy(SCRIPTED), QUESTIONS, tmp_path, **how))
+    else:
+        asyncio.run(evaluate(task, policy(SCRIPTED), WORLD.train, RuleGrader(), tmp_path, **how))
+    stored = read_lines(tmp_path / TRAJECTORIES, Trajectory)
+    pages = [hit.page for one in stored for step in one.steps for hit in step.hits]
+    counted = {f"pages_{name}": pages.count(name) for name in ("read", "unread")}
+    assert counted["pages_unread"] > 0
+    summary = read_summary(tmp_path) or {}
+    assert {name: value for name, value in summary.items() if name.startswith("pages_")} == counted
+    unread, of = counted["pages_unread"], sum(counted.values())
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"note: iteration 1: {stage}: the pages of {unread} of {of} results could not be read" in said
+
+
+@pytest.mark.parametrize(("unread", "told"), [(0, False), (1, False), (2, True)])
+def test_up_to_a_tenth_of_unread_pages_is_counted_and_not_told(tmp_path, unread, told, capsys) -> None:
+    hits = (Hit("s", "t", "page", "read"),) * (10 - unread) + (Hit("s", "t", "snippet", "unread"),) * unread
+    step = Step("summarise", "s", (), None, hits=(*hits, Hit("s", "t", "snippet")))
+    path = tmp_path / TRAJECTORIES
+    replace_lines(path, [Trajectory("a.0", "a", "?", "finished", None, (step,), "", "", Usage())])
+    assert page_counts(path, "grow") == {"pages_read": 10 - unread, "pages_unread": unread}
+    assert ("could not be read" in capsys.readouterr().err) is told
+
+
+def test_results_without_a_page_are_stored_as_before_and_not_counted(tmp_path, expected) -> None:
+    assert b'"page"' not in expected
+    (tmp_path / TRAJECTORIES).write_bytes(expected)
+    assert page_counts(tmp_path / TRAJECTORIES, "grow") == {}
 
 
 def test_answers_to_other_questions_are_told_before_anything_is_asked(tmp_path) -> None:

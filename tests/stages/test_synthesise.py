@@ -34,7 +34,7 @@ from rest_react.storage.summaries import read_summary, write_summary
 from tests.clients import Killed
 from tests.loopback import Reply, Request, serve
 from tests.tasks.completion.test_rows import write_data
-from tests.training.hosted.test_trainer import Api
+from tests.training.hosted.tuning_api import Api
 
 WANTED = {"A": 2, "B": 2}
 

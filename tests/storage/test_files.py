@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,12 @@ from rest_react.storage.files import (
     make_folder,
     publish,
     refuse_unwritable,
+    remove_leftover,
     replacing,
     write_file,
     write_json,
 )
+from rest_react.storage.run_folder import RunFolder
 from tests.power_cut import recorded
 
 
@@ -163,14 +166,48 @@ with replacing(Path(sys.argv[1])) as file:
 """
 
 
-def test_processes_that_write_one_file_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
-    path = tmp_path / "speed.json"
+@contextmanager
+def slow_writer(path: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A process that has the file half written; the end of its standard input lets it finish."""
     command = [sys.executable, "-c", SLOW_WRITER, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "open\n"
+        yield other
+        other.communicate("")
+
+
+def test_processes_that_write_one_file_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "speed.json"
+    with slow_writer(path):
         write_file(path, "ours")
         assert path.read_text() == "ours"
-        other.communicate("")
-    assert other.returncode == 0
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("speed.json", "theirs")]
+
+
+def test_writers_with_the_same_process_id_as_in_two_containers_do_not_disturb_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "speed.json"
+    with replacing(path) as theirs:
+        theirs.write(b"theirs")
+        write_file(path, "ours")
+        assert path.read_text() == "ours"
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("speed.json", "theirs")]
+
+
+def test_a_run_that_starts_keeps_the_draft_of_a_report_that_another_process_writes(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    with slow_writer(folder.root / "comparison.html"), folder.locked():
+        pass
+    assert sorted(path.name for path in folder.root.iterdir()) == [".lock", "comparison.html"]
+    assert (folder.root / "comparison.html").read_text() == "theirs"
+
+
+def test_the_draft_of_a_killed_process_is_a_leftover(tmp_path: Path) -> None:
+    with slow_writer(tmp_path / "page.html") as other:
+        (draft,) = tmp_path.iterdir()
+        remove_leftover(draft)
+        assert draft.exists()
+        other.kill()
+        other.wait()
+        remove_leftover(draft)
+        assert not draft.exists()

@@ -16,6 +16,7 @@ from rest_react.config.checks.improve import (
     trajectory_filter_problems,
 )
 from rest_react.config.checks.needs import missing_prices
+from rest_react.config.checks.ports import port_problems
 from rest_react.config.checks.question_sets import question_problems, verifier_problems
 from rest_react.config.checks.task import task_problems
 from rest_react.config.settings import SameModel, Settings, TrainedModel, asks_reward_model, model_behind
@@ -44,6 +45,7 @@ def combination_problems(s: Settings) -> Iterator[str]:
     yield from _student_problems(s)
     yield from s.search.problems("search")
     yield from _problems_of_models(s)
+    yield from port_problems(s)
     yield from s.finetune.problems("finetune")
     if s.grow.reuse == s.run:
         yield "grow.reuse: a run cannot reuse its own stages; give the name of another run"

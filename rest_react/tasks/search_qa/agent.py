@@ -17,7 +17,7 @@ and which sample becomes the training target (selection).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from rest_react.errors import ModelFault, OutsideFault, as_fault
@@ -224,4 +224,4 @@ def _remember(rollout: _Rollout, parsed: ParsedStep) -> None:
 
 
 def _clean(hit: Hit) -> Hit:
-    return Hit(hit.source, escape_control_tokens(hit.title), escape_control_tokens(hit.snippet))
+    return replace(hit, title=escape_control_tokens(hit.title), snippet=escape_control_tokens(hit.snippet))

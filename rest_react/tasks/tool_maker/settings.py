@@ -132,6 +132,15 @@ class ToolMakerSettings(TaskSettings):
     def answered_by(self, questions: QuestionSettings) -> RoleModel | None:
         return self.maker if isinstance(questions, ToolQuestions) and questions.of_maker else None
 
+    def making_of_tools(self, questions: Sequence[QuestionSettings]) -> tuple[RoleModel, int] | None:
+        """As if all tries were needed, of the function and then of its calls, and no earlier run had made a tool."""
+        built_in = [one for one in questions if isinstance(one, ToolQuestions)]
+        need_tools = [one for one in built_in if not one.asked.endswith("alone")]
+        tools = len(self.families) if need_tools else 0
+        if need_tools or len(built_in) < len(questions):
+            tools += len(self._own_families())
+        return None if self.maker is None or not tools else (self.maker, tools * 2 * self.maker_tries)
+
     def problems(self, path: str, questions: Mapping[str, QuestionSettings]) -> Iterator[str]:
         if not self.families:
             yield f"{path}.families: is empty; name at least one family"

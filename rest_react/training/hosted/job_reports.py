@@ -3,7 +3,7 @@
     job = await look_at(service, client, "ftjob-xyz")          # Job("running", "running", model="", why="...")
     events = await new_events(service, client, "ftjob-xyz", seen=set())
 
-Not here: how long to wait for a job, and where its events are stored (trainer).
+Not here: how long to wait for a job, and where its events are stored (job_watch).
 """
 
 import json

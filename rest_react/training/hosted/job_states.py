@@ -4,7 +4,7 @@
     ('succeeded', 'succeeded', 'failed', 'running')
 
 An unknown state counts as running.
-Not here: asking, and waiting (trainer).
+Not here: asking (job_reports), and waiting (job_watch).
 """
 
 import re

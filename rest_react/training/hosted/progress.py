@@ -42,7 +42,6 @@ class _Event(msgspec.Struct):
 
 class _Charged(msgspec.Struct):
     tokens: int = 0
-    model: str = ""
 
 
 class _Measured(msgspec.Struct):
@@ -86,19 +85,10 @@ def note_progress(folder: Path, progress: Progress) -> Progress:
 
 def charged_tokens(folder: Path) -> int | None:
     """The tokens in `job.json`; None if it has none, or is a file of another trainer."""
-    return _charged(folder).tokens or None
-
-
-def hosted_model(folder: Path) -> str:
-    """The model in `job.json`; empty if it has none, or is a file of another trainer."""
-    return _charged(folder).model
-
-
-def _charged(folder: Path) -> _Charged:
     path = folder / "job.json"
     with suppress(ValueError):  # not JSON, another form, or not UTF-8
-        return msgspec.json.decode(path.read_bytes(), type=_Charged) if path.exists() else _Charged()
-    return _Charged()
+        return (msgspec.json.decode(path.read_bytes(), type=_Charged).tokens or None) if path.exists() else None
+    return None
 
 
 def checkpoints_on_disk(folder: Path, last: ModelRef) -> dict[int, ModelRef]:

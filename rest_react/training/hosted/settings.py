@@ -13,8 +13,9 @@ from rest_react.records import ModelRef
 from rest_react.remote.http_client import scheme_problem
 from rest_react.setting_types import OPENAI_URL, Count, Positive
 from rest_react.terminal.console import say
+from rest_react.training.hosted.charge import EPOCHS
 from rest_react.training.hosted.progress import checkpoints_on_disk
-from rest_react.training.hosted.trainer import EPOCHS, HostedTrainer
+from rest_react.training.hosted.trainer import HostedTrainer
 from rest_react.training.trainer_settings import Schedule, TrainerSettings, TrainingContext
 
 

@@ -14,38 +14,26 @@ ends. Each completed step is saved in `folder/job.json` at once:
 `content` is a digest of the rows, the base and the hyperparameters, and part of the uploaded file's name. If a run is
 killed after the server accepted a file or a job and before job.json was written, the next run finds both in the
 server's lists and does not create a second job. On a server without lists it may create one. To train the same again,
-use another `seed`. Events go to `folder/events.jsonl`, the losses among them to `folder/loss.jsonl` at the end; the
-checkpoints of a finished job go to `folder/checkpoints.jsonl` and can be used by name like the model. With `cancel` the
-job is cancelled instead.
-Not here: how a request is retried (service), what a job reports (job_reports), tokens by the provider's own tokenizer.
+use another `seed`. With `cancel` the job is cancelled instead.
+Not here: how a request is retried (service), what is charged and when (charge), waiting for the job and the files of
+its events, losses and checkpoints (job_watch), tokens by the provider's own tokenizer.
 """
 
-import asyncio
 import hashlib
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rest_react.errors import BudgetReached, DiskError, OutsideFault, UsageError
+from rest_react.errors import DiskError, UsageError
 from rest_react.records import Example, ModelRef
 from rest_react.remote.budget import Budget, Meter
 from rest_react.remote.retry import READY_WITHIN_S, Backoff
-from rest_react.remote.usage import Tokens
-from rest_react.storage.files import write_file
-from rest_react.training.hosted.job_reports import list_checkpoints, look_at, new_events
-from rest_react.training.hosted.job_states import State
-from rest_react.training.hosted.progress import (
-    CHECKPOINTS,
-    Progress,
-    events_on_disk,
-    note_progress,
-    read_progress,
-    write_loss_curve,
-)
-from rest_react.training.hosted.rows import render_rows, tokens_of
+from rest_react.training.hosted.charge import Charge
+from rest_react.training.hosted.job_watch import JobWatch
+from rest_react.training.hosted.progress import CHECKPOINTS, Progress, note_progress, read_progress
+from rest_react.training.hosted.rows import render_rows
 from rest_react.training.hosted.server_lists import find_file, find_job, name_of
 from rest_react.training.hosted.service import Service
 
@@ -53,7 +41,6 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 _SUFFIX = "rest-react"  # in the name of the tuned model
-EPOCHS = 3  # what providers choose for a small file when they are left to
 
 
 class HostedTrainer:
@@ -86,13 +73,11 @@ class HostedTrainer:
         )
         self._hyperparameters = dict(hyperparameters or {})
         self._fewest_examples = fewest_examples
-        self._poll_s = poll_s
-        self._patience_s = patience_s
-        self._tell = tell
+        self._watch = JobWatch(self._service, poll_s=poll_s, patience_s=patience_s, tell=tell)
         self._max_length = max_length
-        self._meter = meter or Meter(Budget(), "finetune")
+        epochs = self._hyperparameters.get("n_epochs")
+        self._charge = Charge(meter or Meter(Budget(), "finetune"), epochs, tell)
         self._cancel = cancel
-        self._told_of_events = False
 
     async def train(self, examples: Sequence[Example], base: ModelRef, folder: Path, seed: int) -> ModelRef:
         """Tunes `base`, or continues the job in `folder/job.json`. Raises UsageError if the job failed, if a row is
@@ -103,7 +88,8 @@ class HostedTrainer:
             )
         rows = render_rows(examples, self._fewest_examples, self._max_length)
         job_seed = seed % 2**31  # what the API takes
-        progress = self._with_its_tokens(read_progress(folder, self._content_of(rows, base, job_seed)), folder)
+        progress = read_progress(folder, self._content_of(rows, base, job_seed))
+        progress = self._charge.settle_after_kill(progress, folder)
         if progress.model and (folder / CHECKPOINTS).exists():
             return ModelRef(name=progress.model, where="hosted", tuned=True)
         if not progress.job:
@@ -116,8 +102,9 @@ class HostedTrainer:
                     await self._stop(client, progress, folder)
                 elif not progress.job:
                     progress = await self._started(client, rows, examples, base, job_seed, progress, folder)
-                progress = await self._wait(client, progress, folder)
-            await self._record_checkpoints(client, progress.job, folder)
+                job = await self._watch.until_done(client, progress.job, folder)
+                progress = self._charge.settle(replace(progress, model=job.model), job.tokens, folder)
+            await self._watch.record_checkpoints(client, progress.job, folder)
         finally:
             await client.close()
         return ModelRef(name=progress.model, where="hosted", tuned=True)
@@ -134,7 +121,7 @@ class HostedTrainer:
     ) -> Progress:
         """Charges the estimate, uploads the rows and creates the job. What the service refuses costs nothing. A refusal
         to list the jobs is none: an earlier command may have created this one."""
-        progress = await self._charged(examples, progress, folder)
+        progress = await self._charge.reserve(examples, progress, folder)
         if job := await self._job_of_a_killed_run(client, progress):
             return note_progress(folder, replace(progress, job=job))
         try:
@@ -143,45 +130,8 @@ class HostedTrainer:
         except DiskError:  # the job may have been created
             raise
         except UsageError:
-            # Other settings may follow. A kill between these two lines leaves too much charged, not too little.
-            (folder / "job.json").unlink()
-            self._meter.budget.correct(self._meter.role, -progress.tokens)
+            self._charge.take_back(progress, folder)
             raise
-
-    async def _charged(self, examples: Sequence[Example], progress: Progress, folder: Path) -> Progress:
-        """Charges the estimate, unless an earlier command did: job.json has the account with it before the account
-        does."""
-        budget, role = self._meter.budget, self._meter.role
-        if progress.tokens and (progress.account is None or progress.account <= budget.booked(role)):
-            return replace(progress, account=None)
-        worst = self._told(examples)
-        note_progress(folder, replace(progress, tokens=worst.prompt, account=budget.booked(role) + worst.prompt))
-        try:
-            async with budget.call(role, worst) as bill:
-                bill.owed = bill.worst
-            budget.flush()
-        except DiskError:  # it may have been charged
-            raise
-        except (BudgetReached, UsageError):
-            (folder / "job.json").unlink()  # nothing was sent: other settings may follow
-            raise
-        return replace(progress, tokens=worst.prompt, account=None)
-
-    def _with_its_tokens(self, progress: Progress, folder: Path) -> Progress:
-        """Books the tokens of a finished job, if an earlier command was killed before it did."""
-        if not progress.model or progress.account is None:
-            return progress
-        self._meter.budget.correct(self._meter.role, progress.account - self._meter.budget.booked(self._meter.role))
-        return note_progress(folder, replace(progress, account=None))
-
-    def _told(self, examples: Sequence[Example]) -> Tokens:
-        """The estimated tokens of the training; prints them with their price."""
-        epochs: Any = self._hyperparameters.get("n_epochs") or EPOCHS
-        once = sum(tokens_of(example) for example in examples)
-        usd = self._meter.budget.usd(self._meter.role, once * epochs, 0)
-        cost = "finetune.price is not set" if usd is None else f"about {usd:.2f} US dollars"
-        self._tell(f"{len(examples)} examples, about {once} tokens, {epochs} epochs: {cost}")
-        return Tokens(once * epochs, 0)
 
     async def _stop(self, client: "AsyncOpenAI", progress: Progress, folder: Path) -> None:
         """Cancels the job in `folder/job.json`, or the job that a killed run started without saving its id."""
@@ -238,59 +188,3 @@ class HostedTrainer:
 
         job = await self._service.ask("creating the job", find_or_create, about="file")
         return note_progress(folder, replace(progress, job=job))
-
-    async def _wait(self, client: "AsyncOpenAI", progress: Progress, folder: Path) -> Progress:
-        deadline = time.monotonic() + self._patience_s
-        pause_s = self._poll_s
-        seen = events_on_disk(folder)
-        state: State = "running"
-        while True:
-            news = await self._record_events(client, progress.job, seen, folder)
-            job = await look_at(self._service, client, progress.job)
-            before, state = state, job.state
-            if state == "succeeded":
-                await self._record_events(client, progress.job, seen, folder)
-                write_loss_curve(folder)
-                tokens = job.tokens or progress.tokens
-                account = max(0, self._meter.budget.booked(self._meter.role) + tokens - progress.tokens)
-                done = note_progress(folder, replace(progress, model=job.model, tokens=tokens, account=account))
-                return self._with_its_tokens(done, folder)
-            if state in ("failed", "cancelled"):
-                raise UsageError(f"{job.why}; fix the cause, then delete {folder / 'job.json'} to start a new job")
-            if state == "paused" != before:
-                self._tell(
-                    f"job {progress.job} is paused; resume it at the provider, or cancel it with finetune.cancel=true"
-                )
-            if time.monotonic() > deadline:
-                raise OutsideFault(
-                    f"{self._base_url}: job {progress.job} is {job.status!r} after {self._patience_s:g} s; it "
-                    "continues on the server. Run the same command again to keep waiting"
-                )
-            pause_s = self._poll_s if news else min(max(60.0, self._poll_s), pause_s * 1.5)
-            await asyncio.sleep(pause_s)
-
-    async def _record_events(self, client: "AsyncOpenAI", job: str, seen: set[str], folder: Path) -> int:
-        """Appends the events not yet seen to `events.jsonl`, oldest first, and says how many there were."""
-        try:
-            events = await new_events(self._service, client, job, seen)
-        except (OutsideFault, UsageError) as error:  # the job is paid for: a list must not hold it back
-            if not self._told_of_events:
-                self._tell(f"the events could not be read: {error}")
-            self._told_of_events = True
-            return 0
-        with (folder / "events.jsonl").open("a", encoding="utf-8") as file:
-            for event in events:
-                file.write(event.line + "\n")
-                seen.add(event.id)
-                self._tell(event.message)
-        return len(events)
-
-    async def _record_checkpoints(self, client: "AsyncOpenAI", job: str, folder: Path) -> None:
-        try:
-            checkpoints = await list_checkpoints(self._service, client, job)
-        except (OutsideFault, UsageError) as error:  # the model is there and paid for: a list must not hold it back
-            self._tell(f"the checkpoints could not be listed: {error}")
-            return
-        write_file(folder / CHECKPOINTS, "".join(f"{one.line}\n" for one in checkpoints))
-        for one in checkpoints:
-            self._tell(one.message)

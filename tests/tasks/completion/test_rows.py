@@ -21,7 +21,7 @@ from rest_react.tasks.completion.settings import CompletionSettings
 from rest_react.tasks.completion.task import render_state
 from tests.loopback import Reply, Request, serve
 from tests.questions.sets import write_jsonl
-from tests.training.hosted.test_trainer import Api
+from tests.training.hosted.tuning_api import Api
 
 CLASSES = ("Card", "Loan", "Mortgage")
 

@@ -1,5 +1,3 @@
-import asyncio
-import itertools
 import json
 import os
 import re
@@ -13,88 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.errors import BudgetReached, DiskError, OutsideFault, RestReactError, UsageError
-from rest_react.metrics.prices import Price
+from rest_react.errors import OutsideFault, RestReactError, UsageError
 from rest_react.records import Example, ModelRef
-from rest_react.remote.budget import Budget, Meter
-from rest_react.training.hosted import HostedTrainer
 from rest_react.training.hosted.progress import checkpoints_on_disk
 from rest_react.training.hosted.rows import render_rows
-from tests.clients import Killed
-from tests.loopback import Reply, Request, serve
+from tests.loopback import Reply, serve
 from tests.odd_bodies import ODD_BODIES, endless
-from tests.power_cut import recorded
+from tests.training.hosted.tuning_api import EXAMPLES, Api, posts, purse, spent, spoilt, train
 
-EXAMPLES = [Example(f"q{i}.0.0", f"q{i}.0", 0, "decide", f"state {i} é", f"action {i}", "perplexity") for i in range(3)]
-BASE = ModelRef("base-model", "base", tuned=False)
 KEY = "sk-very-secret-0123456789"
-
-
-class Api:
-    """The files and fine-tuning API, in memory. `statuses` is what looks at a job see, the last one for ever."""
-
-    def __init__(self, statuses=("queued", "running", "succeeded"), can_list=True):
-        self.files = []
-        self.jobs = []
-        self.statuses = list(statuses)
-        self.looks = 0
-        self.can_list = can_list
-        self.error = None
-        self.before_answer = lambda path: None
-
-    def answer(self, request: Request) -> Reply:
-        path = request.path.partition("?")[0].removeprefix("/v1")
-        match (request.method, path.strip("/").split("/")):
-            case ("POST", ["files"]):
-                name = request.body.partition(b'filename="')[2].partition(b'"')[0].decode()
-                rows = request.body.partition(b"\r\n\r\n")[2]
-                self.files.append({"id": f"file-{len(self.files)}", "object": "file", "filename": name, "raw": rows})
-                self.before_answer("files")
-                return Reply(200, {key: self.files[-1][key] for key in ("id", "object", "filename")})
-            case ("POST", ["fine_tuning", "jobs"]):
-                self.jobs.append({"id": f"ftjob-{len(self.jobs)}", "status": "queued", **request.json})
-                self.before_answer("jobs")
-                return Reply(200, self.jobs[-1])
-            case ("GET", ["files"]) if self.can_list:
-                return self.listing([{"id": file["id"], "filename": file["filename"]} for file in self.files])
-            case ("GET", ["fine_tuning", "jobs"]) if self.can_list:
-                return self.listing(self.jobs)
-            case ("GET", ["fine_tuning", "jobs", _, "events"]) if self.can_list:
-                events = [{"id": f"ev-{i}", "message": f"step {i}", "type": "message"} for i in range(self.looks + 1)]
-                return self.listing(events[::-1])
-            case ("GET", ["fine_tuning", "jobs", name, "checkpoints"]) if self.can_list:
-                return self.listing(
-                    {"id": f"ck-{i}", "step_number": 10 * i, "fine_tuned_model_checkpoint": f"ft:{name}:step-{10 * i}"}
-                    for i in (2, 1)
-                )
-            case ("POST", ["fine_tuning", "jobs", name, "cancel"]):
-                [job] = [job for job in self.jobs if job["id"] == name]
-                self.statuses = ["cancelled"]
-                return Reply(200, job | {"status": "cancelled"})
-            case ("GET", ["fine_tuning", "jobs", name]):
-                [job] = [job for job in self.jobs if job["id"] == name]
-                job["status"] = self.statuses[min(self.looks, len(self.statuses) - 1)]
-                self.looks += 1
-                self.before_answer("look")
-                if job["status"] == "succeeded":
-                    job["fine_tuned_model"] = f"ft:{job['model']}:{name}"
-                job["error"] = self.error
-                return Reply(200, job)
-        return Reply(404, {"error": {"message": f"no route {path}"}})
-
-    @staticmethod
-    def listing(rows) -> Reply:
-        return Reply(200, {"object": "list", "data": list(rows), "has_more": False})
-
-
-def train(server, folder, examples=EXAMPLES, base=BASE, seed=5, **settings):
-    defaults = {"api_key_env": None, "fewest_examples": 1, "tries": 3, "first_wait_s": 0.001, "poll_s": 0.01}
-    trainer = HostedTrainer(base_url=f"{server.url}/v1", **{**defaults, **settings})
-    return asyncio.run(trainer.train(examples, base, folder, seed))
-
-
-def posts(server):
-    return [request.path for request in server.requests if request.method == "POST"]
 
 
 def test_examples_are_uploaded_tuned_on_and_become_a_hosted_model(tmp_path):
@@ -143,45 +68,6 @@ def test_checkpoints_with_the_name_of_a_model_can_be_chosen(tmp_path):
     assert checkpoints_on_disk(tmp_path / "none", last) == {}
 
 
-def test_checkpoints_without_a_models_name_do_not_spoil_a_job_that_is_done(tmp_path):
-    api, told = Api(["succeeded"]), []
-
-    def answer(request):
-        if request.path.partition("?")[0].endswith("/checkpoints"):
-            return api.listing([{"id": "ck-1", "step_number": 10, "result_files": ["file-9"]}])
-        return api.answer(request)
-
-    with serve(answer) as server:
-        model = train(server, tmp_path, on_event=told.append)
-    assert model == ModelRef("ft:base-model:ftjob-0", "hosted", tuned=True)
-    assert told[-1] == "checkpoint at step 10: ck-1"
-    [kept] = [json.loads(line) for line in (tmp_path / "checkpoints.jsonl").read_text().splitlines()]
-    assert (kept["id"], kept["result_files"]) == ("ck-1", ["file-9"])
-
-
-def test_checkpoints_that_cannot_be_listed_do_not_hold_a_finished_job_back(tmp_path):
-    api, told = Api(["succeeded"]), []
-
-    def answer(request):
-        refused = request.path.partition("?")[0].endswith("/checkpoints")
-        return Reply(403, {"error": {"message": "no such right"}}) if refused else api.answer(request)
-
-    with serve(answer) as server:
-        model = train(server, tmp_path, on_event=told.append)
-    assert model == ModelRef("ft:base-model:ftjob-0", "hosted", tuned=True)
-    assert told[-1].startswith("the checkpoints could not be listed: ")
-    assert not (tmp_path / "checkpoints.jsonl").exists()
-
-
-@pytest.mark.parametrize("status", [500, 403])
-def test_events_that_cannot_be_read_do_not_hold_a_job_back(tmp_path, status):
-    told = []
-    with serve(spoilt(Api(), "events", lambda: Reply(status, b"<html>oops</html>"))) as server:
-        model = train(server, tmp_path, on_event=told.append, tries=1)
-    assert model == ModelRef("ft:base-model:ftjob-0", "hosted", tuned=True)
-    assert sum("the events could not be read: " in line and f"HTTP {status}" in line for line in told) == 1
-
-
 def test_the_jobs_id_is_on_disk_before_the_first_wait(tmp_path):
     api, notes = Api(["running", "succeeded"]), []
     api.before_answer = lambda what: (
@@ -198,35 +84,6 @@ def test_a_finished_job_is_not_asked_about_again(tmp_path):
         asked = len(server.requests)
         assert train(server, tmp_path) == first
         assert len(server.requests) == asked
-
-
-def test_an_unknown_status_counts_as_running(tmp_path):
-    api = Api(["validating_files", "paused_for_review", "defrosting", "succeeded"])
-    with serve(api.answer) as server:
-        assert train(server, tmp_path).name == "ft:base-model:ftjob-0"
-    assert api.looks == 4
-
-
-@pytest.mark.parametrize("status", ["SUCCEEDED", "JOB_STATE_COMPLETED"])
-def test_success_in_another_spelling_is_success(tmp_path, status):
-    api = Api(["RUNNING", status])
-
-    def answer(request):
-        reply = api.answer(request)
-        if isinstance(reply.body, dict) and reply.body.get("status") == status:
-            reply.body["fine_tuned_model"] = "ft:x"
-        return reply
-
-    with serve(answer) as server:
-        assert train(server, tmp_path).name == "ft:x"
-
-
-def test_a_paused_job_is_noted_once_and_waited_for(tmp_path):
-    api, told = Api(["paused", "paused", "running", "succeeded"]), []
-    with serve(api.answer) as server:
-        assert train(server, tmp_path, on_event=told.append).name == "ft:base-model:ftjob-0"
-    said = "job ftjob-0 is paused; resume it at the provider, or cancel it with finetune.cancel=true"
-    assert told.count(said) == 1
 
 
 NOT_READY = {
@@ -271,35 +128,6 @@ def test_a_service_that_never_gets_ready_is_an_error_that_names_the_cause(tmp_pa
         train(server, tmp_path, ready_within_s=0.02, tries=1)
 
 
-@pytest.mark.parametrize("status", ["failed", "cancelled"])
-def test_a_job_that_ends_badly_is_explained_and_a_new_one_starts_only_on_request(tmp_path, status):
-    api = Api(["running", status])
-    api.error = {"code": "invalid_file", "message": "row 2 is too long", "param": "training_file"}
-    with serve(api.answer) as server:
-        for _ in range(2):
-            with pytest.raises(UsageError, match=rf"ftjob-0 {status}: invalid_file: row 2 is too long.*job\.json"):
-                train(server, tmp_path)
-        assert len(api.jobs) == 1
-        (tmp_path / "job.json").unlink()
-        (tmp_path / "loss.jsonl").write_text('{"step": 99, "loss": 0.1}\n')  # of the job that ended
-        before = (tmp_path / "events.jsonl").read_text()
-        api.statuses, api.looks = ["succeeded"], 0
-        assert train(server, tmp_path).name == "ft:base-model:ftjob-1"
-    assert len(api.files) == 1
-    assert before.startswith((tmp_path / "events.jsonl").read_text())
-    assert not (tmp_path / "loss.jsonl").exists()
-
-
-def test_a_job_longer_than_our_patience_is_owed_and_waited_for_again(tmp_path):
-    api = Api(["running"])
-    with serve(api.answer) as server:
-        with pytest.raises(OutsideFault, match="ftjob-0 is 'running'"):
-            train(server, tmp_path, patience_s=0.05)
-        api.statuses = ["succeeded"]
-        assert train(server, tmp_path).name == "ft:base-model:ftjob-0"
-    assert posts(server) == ["/v1/files", "/v1/fine_tuning/jobs"]
-
-
 def test_faults_along_the_way_cost_no_second_upload_and_no_second_job(tmp_path):
     """Every other answer is lost, among them the yes to the upload and the yes to the job."""
     api, count = Api(), iter(range(1000))
@@ -338,7 +166,7 @@ def test_after_a_kill_at_any_moment_there_is_one_upload_and_one_job(tmp_path, mo
     with serve(api.answer) as server:
         script = (
             "from pathlib import Path; from types import SimpleNamespace\n"
-            "from tests.training.hosted.test_trainer import purse, train\n"
+            "from tests.training.hosted.tuning_api import purse, train\n"
             f"folder = Path({str(tmp_path)!r})\n"
             f"train(SimpleNamespace(url={server.url!r}), folder, meter=purse(folder, max_usd=0.01))"
         )
@@ -385,109 +213,6 @@ def test_a_row_that_is_longer_than_the_model_takes_is_named(tmp_path):
             train(server, tmp_path, examples=[*EXAMPLES, long], max_length=89)
         assert server.requests == []
         assert train(server, tmp_path, examples=[*EXAMPLES, long], max_length=90)
-
-
-def purse(folder, **limits):
-    budget = Budget({"finetune": Price(100.0, 0.0)}, **limits)
-    budget.keep_in(folder / "spending.json")
-    return Meter(budget, "finetune")
-
-
-def spent(folder):
-    return json.loads((folder / "spending.json").read_text())["finetune"]
-
-
-def test_the_cost_of_training_is_printed_and_reserved_before_anything_is_sent(tmp_path):
-    told, tokens = [], 21 * 3
-    with serve(Api().answer) as server:
-        with pytest.raises(BudgetReached, match=r"max_usd=0\.006 .*: 0\.0000 US dollars .* 0\.0063"):
-            train(server, tmp_path / "a", meter=purse(tmp_path, max_usd=0.006), on_event=told.append)
-        assert told == ["3 examples, about 21 tokens, 3 epochs: about 0.01 US dollars"]
-        assert server.requests == []
-        for _ in range(2):
-            train(server, tmp_path / "a", meter=purse(tmp_path, max_usd=0.0064))
-    assert spent(tmp_path) == {"calls": 1, "prompt_tokens": tokens, "completion_tokens": 0}
-
-
-def test_the_tokens_that_the_service_counted_are_charged(tmp_path):
-    api = Api()
-
-    def answer(request):
-        reply = api.answer(request)
-        return Reply(200, reply.body | {"trained_tokens": 630}) if "ftjob-0" in request.path.split("/") else reply
-
-    with serve(answer) as server:
-        train(server, tmp_path, meter=purse(tmp_path, max_usd=0.0064))
-        train(server, tmp_path, meter=purse(tmp_path, max_usd=0.0064))
-    assert spent(tmp_path) == {"calls": 1, "prompt_tokens": 630, "completion_tokens": 0}
-
-
-def test_after_a_kill_at_any_moment_the_tokens_are_charged_once(tmp_path):
-    for moment in itertools.count(1):
-        api, folder, flushes = Api(["succeeded"]), tmp_path / str(moment), itertools.count(1)
-
-        def answer(request, api=api):
-            reply = api.answer(request)
-            return Reply(200, reply.body | {"trained_tokens": 30}) if "ftjob-0" in request.path.split("/") else reply
-
-        def watch(moment=moment, flushes=flushes):
-            if next(flushes) == moment:
-                raise Killed
-
-        with serve(answer) as server, recorded(folder) as disk:
-            disk.watch = watch
-            try:
-                train(server, folder, meter=purse(folder))
-            except Killed:
-                train(server, folder, meter=purse(folder))
-            assert spent(folder) == {"calls": 1, "prompt_tokens": 30, "completion_tokens": 0}
-        if next(flushes) <= moment:
-            break
-    assert moment > 10
-
-
-def test_a_training_that_is_refused_costs_nothing(tmp_path):
-    refusal = Reply(400, {"error": {"message": "base-model cannot be tuned", "param": "model"}})
-    api = Api()
-    with (
-        serve(lambda request: refusal if request.method == "POST" else api.answer(request)) as server,
-        pytest.raises(UsageError, match="cannot be tuned"),
-    ):
-        train(server, tmp_path, meter=purse(tmp_path, max_usd=0.0064))
-    assert spent(tmp_path) == {"calls": 1, "prompt_tokens": 0, "completion_tokens": 0}
-    with serve(api.answer) as server:
-        train(server, tmp_path, meter=purse(tmp_path, max_usd=0.0064))
-    assert spent(tmp_path)["prompt_tokens"] == 63
-
-
-def test_a_job_that_may_run_keeps_its_note_and_its_charge_if_the_service_refuses_to_list_jobs(tmp_path):
-    api, expired = Api(["running"]), [False]
-    refusal = Reply(401, {"error": {"message": "the key has expired"}})
-    with serve(lambda request: refusal if expired[0] else api.answer(request)) as server:
-        with pytest.raises(OutsideFault):
-            train(server, tmp_path, patience_s=0.0, meter=purse(tmp_path, max_usd=0.01))
-        note = json.loads((tmp_path / "job.json").read_text()) | {"job": ""}  # killed before the id was saved
-        (tmp_path / "job.json").write_text(json.dumps(note))
-        expired[0] = True
-        with pytest.raises(UsageError, match="the key has expired"):
-            train(server, tmp_path, meter=purse(tmp_path, max_usd=0.01))
-        assert json.loads((tmp_path / "job.json").read_text()) == note
-        assert spent(tmp_path)["prompt_tokens"] == 63
-        expired[0], api.statuses = False, ["succeeded"]
-        train(server, tmp_path, meter=purse(tmp_path, max_usd=0.01))
-    assert (len(api.jobs), spent(tmp_path)["calls"]) == (1, 1)
-
-
-def test_a_job_whose_id_could_not_be_written_stays_charged_and_is_found_again(tmp_path):
-    api, in_the_way = Api(), tmp_path / f"job.json.{os.getpid()}.tmp"
-    api.before_answer = lambda what: in_the_way.mkdir() if what == "jobs" else None
-    with serve(api.answer) as server:
-        with pytest.raises(DiskError, match=r"job\.json"):
-            train(server, tmp_path, meter=purse(tmp_path, max_usd=0.01))
-        in_the_way.rmdir()
-        assert json.loads((tmp_path / "job.json").read_text())["file"] == "file-0"
-        train(server, tmp_path, meter=purse(tmp_path, max_usd=0.01))
-    assert (len(api.jobs), spent(tmp_path)["calls"]) == (1, 1)
 
 
 def test_ids_and_names_that_look_like_keys_are_kept(tmp_path, monkeypatch):
@@ -545,19 +270,6 @@ def test_a_refused_request_is_a_usage_error_without_the_key(tmp_path, monkeypatc
         train(server, tmp_path, api_key_env="TUNING_KEY")
 
 
-def test_a_torn_last_event_is_repaired(tmp_path):
-    api = Api(["running"])
-    with serve(api.answer) as server:
-        with pytest.raises(OutsideFault):
-            train(server, tmp_path, patience_s=0.0)
-        with (tmp_path / "events.jsonl").open("a") as file:
-            file.write('{"id": "ev-1", "mess')
-        api.statuses = ["succeeded"]
-        train(server, tmp_path)
-    events = [json.loads(line)["id"] for line in (tmp_path / "events.jsonl").read_text().splitlines()]
-    assert events == ["ev-0", "ev-1", "ev-2"]
-
-
 @pytest.mark.parametrize("content", ["", '{"content": "x", "fi', "[]", '{"content": 7}', "\0\0"])
 def test_a_damaged_job_file_is_refused_and_once_deleted_the_same_job_is_found(tmp_path, content):
     api = Api(["running"])
@@ -573,44 +285,12 @@ def test_a_damaged_job_file_is_refused_and_once_deleted_the_same_job_is_found(tm
     assert (len(api.files), len(api.jobs)) == (1, 1)
 
 
-def test_a_damaged_event_is_passed_over(tmp_path):
-    api = Api(["running"])
-    with serve(api.answer) as server:
-        with pytest.raises(OutsideFault):
-            train(server, tmp_path, patience_s=0.0)
-        (tmp_path / "events.jsonl").write_bytes(b'{"id": "\xff"}\n{"id": "ev-0"}\n')
-        api.statuses = ["succeeded"]
-        train(server, tmp_path)
-    lines = (tmp_path / "events.jsonl").read_bytes().splitlines()
-    assert [json.loads(line)["id"] for line in lines[1:]] == ["ev-0", "ev-1", "ev-2"]
-
-
 def test_rows_hold_any_text_that_a_file_can_hold():
     [row] = render_rows([Example("a", "a", 0, "decide", 'quo"te\u2028\ud800', "x\ny", "s")]).splitlines()
     assert json.loads(row)["messages"][1]["content"] == "x\ny"
 
 
-def test_waits_for_events_grow_while_nothing_happens(tmp_path):
-    api = Api(["running"], can_list=False)
-    started = time.monotonic()
-    with serve(api.answer) as server, pytest.raises(OutsideFault):
-        train(server, tmp_path, poll_s=0.02, patience_s=0.6)
-    assert time.monotonic() - started >= 0.6
-    assert api.looks < 12
-
-
 ROUTES = ["GET /v1/files", "POST /v1/files", "GET /v1/fine_tuning/jobs", "POST /v1/fine_tuning/jobs", "job", "events"]
-
-
-def spoilt(api, route, bad):
-    """The API, with another reply at one of its routes."""
-
-    def answer(request: Request) -> Reply:
-        path = request.path.partition("?")[0]
-        asked = "events" if path.endswith("/events") else "job" if "/ftjob-" in path else f"{request.method} {path}"
-        return bad() if asked == route else api.answer(request)
-
-    return answer
 
 
 @pytest.mark.parametrize(("route", "status"), [("POST /v1/files", 200), ("job", 200), ("events", 200), ("events", 400)])
@@ -640,18 +320,6 @@ def test_odd_fields_of_a_job_end_nothing_with_a_traceback(tmp_path, fields):
                 train(server, tmp_path / route[:3], tries=1, ready_within_s=0.0, patience_s=0.0)
             except RestReactError as error:
                 assert str(error).encode().decode() == str(error)
-
-
-def test_odd_events_and_checkpoints_are_kept_as_far_as_they_can_be_read(tmp_path):
-    odd = [{"id": "ev-1", "message": "half a pair \ud83d"}, {"id": "ev-0", "message": ["x"], "data": None}]
-    with serve(spoilt(Api(["succeeded"]), "events", lambda: Api.listing(odd))) as server:
-        told = []
-        train(server, tmp_path, on_event=told.append)
-    assert "half a pair ?" in told
-    assert [json.loads(line)["id"] for line in (tmp_path / "events.jsonl").read_bytes().splitlines()] == [
-        "ev-0",
-        "ev-1",
-    ]
 
 
 @pytest.mark.parametrize("status", [302, 307])
