@@ -102,6 +102,7 @@ def test_every_experiment_is_in_the_docs_and_every_one_there_exists() -> None:
         "label_free",
         "synthetic",
         "without_rules",
+        "second_reader",
     }
     assert {path.stem for path in (CONFIGS / "experiment").glob("*.yaml")} == {*MEMBERS, *OF_THE_PAPER, *others}
 

@@ -8,9 +8,14 @@ Not here: combinations that cannot work (config.checks).
 from collections.abc import Iterator
 
 from rest_react.config.settings import SameModel, Settings, asks_reward_model
-from rest_react.selection.trajectory_filters import JUDGE_ANSWERS, READ_TEXTS
+from rest_react.selection.trajectory_filters import ANSWER_AGAIN, JUDGE_ANSWERS, READ_TEXTS
 from rest_react.weights.embedded import EMBEDDED
 from rest_react.weights.tiny import TINY
+
+_SECOND_READER = (
+    "Keep what a larger model answers too (56% and 62% of it was right in two worlds, where 24% and 21% of all was): "
+    "improve.keep_trajectories=reader_agrees reward_model=openai. "
+)
 
 
 def notes(s: Settings) -> Iterator[str]:
@@ -20,9 +25,9 @@ def notes(s: Settings) -> Iterator[str]:
             "improve.selector: perplexity trains on the likeliest sample of each step, and nothing judges it. Measured "
             "in the built-in world, one iteration, against a control that trains on the demonstrations alone: -7.7 "
             "points [-15.3, +0.3] in one world (one training), +5.3 [-2.7, +13.3] in another (three), where what two "
-            "trajectories agree on gave +8.0 [+0.5, +15.4] (docs/log.md). Keep what trajectories agree on: "
-            "improve.keep_trajectories=agreeing grow.trajectories_per_question=4, or ask a model "
-            "larger than the policy: improve.selector=reward_model reward_model=openai"
+            f"trajectories agree on gave +8.0 [+0.5, +15.4] (docs/log.md). {_SECOND_READER if s.task.searches else ''}"
+            "Keep what trajectories agree on: improve.keep_trajectories=agreeing grow.trajectories_per_question=4, or "
+            "ask a model larger than the policy: improve.selector=reward_model reward_model=openai"
         )
     if s.iteration > 0 and s.improve.max_examples != 0 and s.grow.samples == 1 and not _is_filtered(s):
         yield (
@@ -69,6 +74,12 @@ def _notes_on_the_embedded_judge(s: Settings) -> Iterator[str]:
             "(random 52%, perplexity 71%); it called all 280 trajectories right, of which 98 were (docs/log.md). Name "
             "a larger model (reward_model=openai; reward_model=qwen after make qwen), or keep what trajectories agree "
             "on: improve.selector=perplexity improve.keep_trajectories=agreeing grow.trajectories_per_question=4"
+        )
+    if s.improve.keep_trajectories in ANSWER_AGAIN:
+        yield (
+            f"improve.keep_trajectories: {s.improve.keep_trajectories} needs a model that can answer from a passage; "
+            f"{EMBEDDED}, untuned, was not measured as one. Name a larger model (reward_model=openai; "
+            "reward_model=qwen after make qwen)"
         )
     if s.improve.keep_trajectories in READ_TEXTS:
         yield (

@@ -21,6 +21,7 @@ def test_a_run_that_would_train_on_unjudged_samples_says_so_with_the_measured_fi
 @pytest.mark.parametrize(
     "way_out",
     [
+        "improve.keep_trajectories=reader_agrees reward_model=openai",
         "improve.keep_trajectories=agreeing grow.trajectories_per_question=4",
         "improve.selector=reward_model reward_model=openai",
     ],
@@ -29,6 +30,12 @@ def test_the_ways_out_of_unjudged_samples_lead_to_no_other_note(way_out: str) ->
     (note,) = told("improve.keep=all")
     assert way_out in note
     assert told("improve.keep=all", *way_out.split()) == []
+
+
+def test_a_reader_that_was_not_measured_is_told() -> None:
+    (note,) = told("improve.keep=all", "improve.keep_trajectories=reader_agrees")
+    assert note.startswith("improve.keep_trajectories: reader_agrees needs a model that can answer from a passage")
+    assert told("improve.keep=all", "improve.keep_trajectories=reader_agrees", "llm@reward_model=openai") == []
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@
 
 The reader does not see the answer of the trajectory, so it cannot agree out of politeness, as a judge that is asked "is
 this right?" does. Both can take the same wrong value where the trajectory selected too few passages. Measured against
-gold with a reader of 1.5 billion parameters: 56% right among those kept (all: 24%; docs/log.md).
+gold with a reader of 1.5 billion parameters: 56% and 62% right among those kept in two worlds (all: 24% and 21%;
+docs/log.md).
 Source: roundtrip consistency (Alberti et al. 2019), where a model must find the same answer in the passage again.
 Not here: how the reader is asked (selection.reward_model).
 """
