@@ -13,8 +13,8 @@ from rest_react.weights.embedded import EMBEDDED
 from rest_react.weights.tiny import TINY
 
 _SECOND_READER = (
-    "Keep what a larger model answers too (56% and 62% of it was right in two worlds, where 24% and 21% of all was): "
-    "improve.keep_trajectories=reader_agrees reward_model=openai. "
+    "Keep what a larger model answers too (in two built-in worlds, with one of 1.5 billion parameters, 56% and 62% of "
+    "it was right, of all 24% and 21%): improve.keep_trajectories=reader_agrees reward_model=openai. "
 )
 
 

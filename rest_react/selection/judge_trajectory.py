@@ -62,7 +62,12 @@ async def _answered_again(found: Evidence, judge: StepJudge, *, scored: bool, se
     good = gives_same_answer(found, reply.text)
     if not scored:
         return Judgement(good, reply)
-    right = await judge.is_right(found, seed=seed)
+    try:
+        right = await judge.is_right(found, seed=seed)
+    except ModelFault:
+        if good is False:  # it is left out, whatever the judge would say
+            return Judgement(False, reply)
+        raise
     if not right.logprobs:
         good = False if False in (good, right.good) else None if None in (good, right.good) else True
     return Judgement(good, with_tokens_of(reply, right), right.logprobs)

@@ -52,9 +52,10 @@ def worse_half(verdicts: Iterable[TrajectoryVerdict]) -> frozenset[str]:
 
 
 def other_answer_or_worse_half(verdicts: Iterable[TrajectoryVerdict]) -> frozenset[str]:
-    """The ids of the trajectories that either of the two leaves out."""
+    """The ids of the trajectories that either of the two leaves out. The half is that of all scored ones: one without a
+    selected passage has no score. One to which the reader gave no answer stays."""
     found = list(verdicts)
-    return called_bad(found) | worse_half(found)
+    return (called_bad(found) | worse_half(found)) - {one.id for one in found if one.good is None}
 
 
 @dataclass(frozen=True, slots=True)

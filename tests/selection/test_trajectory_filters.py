@@ -58,6 +58,7 @@ def test_with_a_reader_and_a_judge_what_either_of_them_leaves_out_does_not_train
         TrajectoryVerdict("b.1", "judged", False),  # no passage selected
         TrajectoryVerdict("c.0", "unscored"),
         TrajectoryVerdict("c.1", "errored"),
+        TrajectoryVerdict("c.2", "unscored", None, "", (-3.0, -0.1)),  # worse half, no answer of the reader
     ]
     assert left_out_by("reader_agrees", verdicts) == {"a.1", "b.1"}
     assert left_out_by("reader_and_judge", iter(verdicts)) == {"a.1", "b.0", "b.1"}

@@ -26,6 +26,11 @@ def trajectory_filter_problems(s: Settings) -> Iterator[str]:
             f"improve.keep_trajectories: {keep} keeps no trajectory with grow.trajectories_per_question={asked}; set "
             f"{fewest} or more, for example 4"
         )
+    if keep in ANSWER_AGAIN and s.task.searches and "read_answer.txt" not in s.task.judge_prompts:
+        yield (
+            f"improve.keep_trajectories: {keep} asks with read_answer.txt, which task={s.task.kind} has not; add it to "
+            "the task's prompts and judge_prompts, or set agreeing"
+        )
     if TRAJECTORY_FILTERS[keep].needs_searches and not s.task.searches:
         yield f"improve.keep_trajectories: {keep} needs search results, but task={s.task.kind} has none; set agreeing"
     if s.improve.likeliest is not None and s.iteration and getattr(s.policy, "logprobs", True) is False:

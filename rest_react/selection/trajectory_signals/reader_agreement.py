@@ -4,8 +4,8 @@
     gives_same_answer(vell, "unknown")      # False
     gives_same_answer(vell, "")             # None: no verdict
 
-The reader does not see the answer of the trajectory, so it cannot agree out of politeness, as a judge that is asked "is
-this right?" does. Both can take the same wrong value where the trajectory selected too few passages. Measured against
+The reader does not see the answer of the trajectory, so it cannot simply confirm it, as a judge does that is asked "is
+this right?". Both can take the same wrong value where the trajectory selected too few passages. Measured against
 gold with a reader of 1.5 billion parameters: 56% and 62% right among those kept in two worlds (all: 24% and 21%;
 docs/log.md).
 Source: roundtrip consistency (Alberti et al. 2019), where a model must find the same answer in the passage again.
@@ -27,4 +27,6 @@ def gives_same_answer(found: Evidence, reply: str) -> bool | None:
     said = next((line for line in reversed(lines) if line), None)
     if said is None:
         return None
-    return said.casefold() != UNKNOWN and bool(found.short_answer) and asserts(found.question, said, found.short_answer)
+    if UNKNOWN in (said.casefold(), found.short_answer.strip(_AROUND).casefold()):
+        return False
+    return bool(found.short_answer) and asserts(found.question, said, found.short_answer)

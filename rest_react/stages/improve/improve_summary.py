@@ -79,6 +79,12 @@ def notes_of(summary: Mapping[str, Any]) -> Iterator[str]:
             "the reward model gives no log-probabilities of yes and no; judged_better and reader_and_judge leave out "
             "those called bad and keep the others"
         )
+    judged = sum(summary.get(name, 0) for name in ("trajectories_judged", "trajectories_not_judged"))
+    if (missing := summary.get("trajectories_not_judged", 0)) > TOLD_FROM * judged:
+        yield (
+            f"{missing} of {judged} trajectories have no verdict and are kept: the reward model refused, or its reply "
+            "was empty or unclear. One that thinks needs a larger improve.max_tokens (about 4096)"
+        )
     if summary["candidates_cut_off"] > TOLD_FROM * summary["candidates"]:
         yield (
             f"{summary['candidates_cut_off']} of {summary['candidates']} samples were cut off at their token limit and "

@@ -68,6 +68,7 @@ def verdict_counts(stage: Path, keep: KeepTrajectories) -> dict[str, int]:
     found = list(read_lines(stage / VERDICTS, TrajectoryVerdict))
     return {
         "trajectories_judged_bad": len(judged_bad(stage, keep)),
+        "trajectories_judged": sum(one.good is not None for one in found),
         "trajectories_not_judged": sum(one.good is None for one in found),
         "trajectories_judged_in_writing": sum(map(_is_written, found)) if keep in JUDGE_ANSWERS else 0,
         "prompt_tokens": sum(one.prompt_tokens for one in found),

@@ -28,6 +28,7 @@ NOTHING = Evidence("Where was Ada Mell born?", "Unknown.", "Unknown")
         (PRINTED, "1817", False),
         (NOTHING, "unknown", False),
         (NOTHING, "Unknown.", False),
+        (NOTHING, "The answer is unknown.", False),
         (Evidence("Where was Ada Mell born?", "", ""), "Vell", False),
         (BORN, "", None),
         (BORN, " \n```\n", None),
@@ -39,6 +40,6 @@ def test_the_last_line_of_a_reply_is_the_readers_answer(found: Evidence, reply: 
 
 
 @given(st.text(), st.text(min_size=1))
-def test_any_reply_has_a_verdict_or_none_and_a_short_answer_agrees_with_itself(reply: str, answer: str) -> None:
+def test_any_reply_to_any_answer_has_a_verdict_or_none(reply: str, answer: str) -> None:
     found = Evidence("Where was Ada Mell born?", answer, answer)
     assert gives_same_answer(found, reply) in (True, False, None)

@@ -184,6 +184,25 @@ def test_a_judge_that_writes_its_verdict_beside_the_reader_must_say_yes_too(tmp_
     assert summary["trajectories_judged_in_writing"] == (0 if good is None else 3)
 
 
+def test_what_the_reader_rejects_stays_rejected_where_the_judge_refuses(tmp_path) -> None:
+    rules = replace(RULES, keep_trajectories="reader_and_judge")
+    replies = {"*** Snippets": [ModelFault("refused")], "Question 1": [["Vell"]], "Question": [["Gar"]]}
+    verdicts, trained, _ = run(tmp_path, replies, rules=rules)
+    assert [(one.status, one.good) for one in verdicts] == [("unscored", None), ("judged", False), ("judged", False)]
+    assert trained == {"q1.0"}
+
+
+def test_many_missing_verdicts_are_told() -> None:
+    summary = dict.fromkeys(("candidates", "candidates_cut_off", "fallback", "ranked", "steps_with_a_choice"), 0)
+    summary |= {"examples": 9, "steps": 9, "targets_changed": 0, "ranked": 9}
+    counts = {"trajectories_judged": 8, "trajectories_not_judged": 2}
+    (told,) = notes_of({"selector": "perplexity", "fallback_reason": "", **summary, **counts})
+    assert told == (
+        "2 of 10 trajectories have no verdict and are kept: the reward model refused, or its reply was empty or "
+        "unclear. One that thinks needs a larger improve.max_tokens (about 4096)"
+    )
+
+
 def read_of(question: int, score: float) -> dict[str, list[dict[str, float]]]:
     return {f"Question {question}?": [{"Vell": score}]}
 
