@@ -44,4 +44,9 @@ def decoded_pieces(tokenizer: Any, tokens: Sequence[int]) -> list[bytes]:
             spelled = spelled[len(waiting) :]
             waiting.clear()
         pieces.append(spelled)
+    if waiting:  # the text ends in U+FFFD, by which the stream takes it for incomplete, or within a character
+        whole = tokenizer.decode(list(tokens), skip_special_tokens=True).encode("utf-8", "replace")
+        rest = whole[len(b"".join(pieces)) :]
+        for n, place in enumerate(waiting):
+            pieces[place] = rest[n:] if place == waiting[-1] else rest[n : n + 1]
     return pieces

@@ -1,7 +1,7 @@
 """Positions of tokens in a text, for every tokenizer and every way a server cuts its text."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
@@ -41,6 +41,8 @@ def tokenizer():
 
 
 @given(text=st.text(max_size=40))
+@example(text="\ufffd")
+@example(text="a\ufffd\ufffd")
 def test_the_pieces_of_a_tokenizer_spell_what_it_decodes(tokenizer, text: str) -> None:
     text = text.encode("utf-8", "replace").decode()
     ids = tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
