@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rest_react.build import Parts
-from rest_react.build.run_prompts import AUTOEVAL, JUDGED_GOOD, RANKING
+from rest_react.build.run_prompts import AUTOEVAL, JUDGED_GOOD, RANKING, READ_ANSWER
 from rest_react.config.compose import compose
 from rest_react.errors import ConfigError, OutsideFault
 from rest_react.judges.grader import LLMGrader, RuleGrader
@@ -181,6 +181,19 @@ def test_a_user_s_own_prompt_changes_the_hash_of_the_prompts_of_its_kind_alone(t
     changed = parts(tmp_path, f"agent.prompts={mine}", "grader=same").prompts.digests()
     assert changed["step_prompts"] != hashes[-1]["step_prompts"]
     assert changed["judge_prompts"] == hashes[-1]["judge_prompts"]
+
+
+@pytest.mark.parametrize(("keep", "counts"), [("reader_agrees", True), ("judged_good", False)])
+def test_the_prompt_of_a_reader_counts_where_a_reader_is_asked(keep: str, counts: bool, tmp_path: Path) -> None:
+    mine = tmp_path / "prompts"
+    shutil.copytree(PACKAGED_PROMPTS, mine)
+    given = (f"agent.prompts={mine}", "grader=same", "llm@reward_model=qwen", f"improve.keep_trajectories={keep}")
+    before = parts(tmp_path, *given).prompts.digests()
+    (mine / READ_ANSWER).write_text("{question} {passages}", encoding="utf-8")
+    made = parts(tmp_path, *given)
+    assert (made.prompts.digests() != before) is counts
+    reward_model = made.judges.reward_model()
+    assert getattr(reward_model, "read_answer", "") == ("{question} {passages}" if counts else "")
 
 
 @pytest.mark.parametrize("start", ["prompted", "demonstrations"])
