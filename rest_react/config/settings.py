@@ -119,14 +119,15 @@ class ImproveSettings:
     # which steps train: all; those that violate no rule of the task's verifier (search_qa: valid in the built-in world
     # only), of trajectories whose answer violates none; or those that the reward model judges good
     keep: Literal["all", "verified", "judged_good"]
-    # which trajectories train: all; those with the most frequent answer of their question; these only where not
-    # all agree; those whose answer is confirmed by trajectories that used other documents; those from whose selected
-    # passages the question could be reconstructed; those with the answer in a selected passage; those that are all of
-    # agreeing, supported and reconstructable; those whose answer the
-    # reward model judges right, by the question and the cited snippets alone; the half whose answers it scores best
-    # there; those whose selected passages make the
-    # question at least as likely to it as those of the question's trajectories do on average; those whose selected
-    # passages make the answer likelier to it
+    # which trajectories train. all. agreeing: with the most frequent answer of their question. agreeing_in_band: these,
+    # where not all agree. cross_fitted: with an answer that trajectories by other documents confirm. reconstructable:
+    # from whose selected passages the question could be reconstructed. supported: with the answer in a selected
+    # passage. corroborated: all of agreeing, supported and reconstructable. judged_good: whose answer the reward model
+    # judges right, by the question and the cited snippets alone. judged_better: the half whose answers it scores best.
+    # reader_agrees: whose answer the reward model gives too, from the question and the selected passages alone.
+    # reader_and_judge: both of these. cycle_consistent: whose selected passages make the question at least as likely
+    # to it as those of the question's trajectories do on average. evidence_needed: whose selected passages make the
+    # answer likelier to it
     keep_trajectories: KeepTrajectories
     # of these only this share of all finished trajectories, those with the lowest mean perplexity of their chosen
     # samples; null: all

@@ -4,7 +4,7 @@
     await judge_by_yes_no(llm, text + "GOOD:")                             # Judgement(good=True, ...)
 
 Models favour some letters and places. So the candidates are shuffled and asked about in every rotation: each candidate
-has each letter once, and its score is the mean of its log-probabilities. A preference for a letter adds the same to all
+has each letter once, and its score is the sum of its log-probabilities. A preference for a letter adds the same to all
 candidates and cancels; if nothing else is left, the order is empty. One request per candidate, each with one
 generated token at most. The written ranking is the paper's (section 3.5); this one is ours, for models that are too
 small to write one.
@@ -31,7 +31,7 @@ DIGITS = 4  # of a stored score
 async def rank_by_letters(
     llm: LLM, template: str, state: str, candidates: Sequence[str], *, seed: int
 ) -> Opinion | None:
-    """The candidates by the mean score of their letters over all rotations. None if the model cannot be asked for
+    """The candidates by the sum of the scores of their letters over all rotations. None if the model cannot be asked for
     scores, and without `logprobs` if a reply begins with none of the letters. `template` has {inputs} and {outputs} and
     ends where the letter follows. Raises the errors of the client."""
     count = len(candidates)

@@ -1,4 +1,5 @@
-"""Signals on whole trajectories that need no label and no model: one file each, pure functions of `Evidence`.
+"""Signals on whole trajectories that need no label: one file each, pure functions of `Evidence`, and in
+`reader_agreement` of the answer that a reward model gave.
 
     agreement(found)      # of all trajectories of a question: a score each, None where there is nothing to compare
 
