@@ -206,6 +206,7 @@ def test_every_path_of_the_tree_exists() -> None:
         "docs/metrics.md",
         "docs/run_folder.md",
         "docs/servers.md",
+        "docs/results/README.md",
         "benchmarks/README.md",
     ],
 )
@@ -235,6 +236,17 @@ def test_the_result_table_shows_a_run_whose_numbers_are_in_the_docs() -> None:
     )
     held = [*((str(row.iteration), row) for row in run), *(("control", row) for row in control)]
     assert lines == [f"| {' | '.join(table_cells(name, row))} |" for name, row in held]
+
+
+def test_the_example_of_the_published_results_gives_the_difference_that_it_names(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "docs" / "results" / "README.md").read_text(encoding="utf-8")
+    (example,) = blocks(page, "python")
+    monkeypatch.chdir(ROOT)
+    exec(example, {})  # noqa: S102
+    mean, low, high = (float(number) for number in re.findall(r"(?:mean|low|high)=([\d.]+)", capsys.readouterr().out))
+    assert f"# {points(mean)} points [{points(low)}, {points(high)}]" in example
 
 
 def table_cells(iteration: str, row: ResultRow) -> list[str]:
