@@ -3,7 +3,8 @@
     own_verdicts(run)       # OwnVerdicts("reader_agrees", scores=(1.0, 0.0, None), kept=(True, False, True))
 
 Nothing is asked again. The score is the difference of the two log-probabilities where there are some and no reader
-answered, else whether the trajectory is kept. As in Improve, a trajectory without a verdict is kept.
+answered, else whether the trajectory is kept. As in Improve, a trajectory whose request failed is kept. One that the
+task does not let train, so that nothing was asked about it, is not.
 Not here: asking a reward model after the run (asked).
 """
 
@@ -45,4 +46,4 @@ def own_verdicts(run: LabelledRun) -> OwnVerdicts | None:
         return float(id_ not in out)
 
     ids = [one.id for one in run.finished]
-    return OwnVerdicts(keep, tuple(map(score, ids)), tuple(id_ not in out for id_ in ids))
+    return OwnVerdicts(keep, tuple(map(score, ids)), tuple(id_ in verdicts and id_ not in out for id_ in ids))

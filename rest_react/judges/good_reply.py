@@ -14,7 +14,7 @@ Not here: rankings (ranking_reply).
 
 import re
 
-from rest_react.judges.reply_markup import QUOTATION, last_labelled, parse_objects
+from rest_react.judges.reply_markup import QUOTATION, last_labelled, parse_objects, without_quotations
 from rest_react.model_output.thinking import after_thinking
 
 # "no" is no verdict before a noun: "good: no errors found".
@@ -33,7 +33,7 @@ def read_good(reply: str) -> bool | None:
     body = after_thinking(reply)
     if body is None:
         return None
-    if labelled := _GOOD_IN_LINE.findall(body):
+    if labelled := _GOOD_IN_LINE.findall("\n".join(map(without_quotations, body.splitlines()))):
         said = {word.lower() in ("yes", "true") for word, _ in labelled}
         return said.pop() if len(said) == 1 and not any(other for _, other in labelled) else None
     if line := last_labelled(_GOOD_LABEL, body):

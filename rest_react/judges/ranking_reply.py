@@ -17,7 +17,9 @@ from rest_react.judges.reply_markup import last_labelled, parse_objects, strip_w
 from rest_react.model_output.thinking import after_thinking
 
 # Markup may precede the label ("**BEST:**", "### BEST"), but no JSON; the value may be on the next line.
-_BEST_LABEL = re.compile(r"^[^\w\n{\"']*BEST\b\W*[^\d\n]{0,20}(\d{1,3})\b([^\n]*)", re.IGNORECASE | re.MULTILINE)
+_BEST_LABEL = re.compile(
+    r"^[^\w\n{\"']*BEST\b(?!\W+of\b)\W*[^\d\n]{0,20}(\d{1,3})\b([^\n]*)", re.IGNORECASE | re.MULTILINE
+)
 _RANKING_LABEL = re.compile(r"^[^\w\n{\"']*(?:FINAL |OVERALL )?RANKING\b[^\w\n]*(.*)$", re.IGNORECASE | re.MULTILINE)
 _NO_OUTPUT = re.compile(r"\b(?:all|none|both|neither|any|no|tie|tied|equal)\b(?!\.)", re.IGNORECASE)
 _NAMES_TWO = re.compile(r"^\s*(?:or|and|/|,|&|=)\s*(?:output\s*)?#?\s*\d", re.IGNORECASE)
@@ -43,6 +45,8 @@ _BEST_SENTENCE = re.compile(
     r"|\b(?:output|candidate|response|option)\s*#?(\d{1,3}) is (?:clearly |by far |therefore )?the best\b",
     re.IGNORECASE,
 )
+# "1st: 3" and "3 < 1 < 2" have numbers that are no outputs, or outputs in another order.
+_NOT_BEST_FIRST = re.compile(r"\d(?:st|nd|rd|th)\b|<|\bworst\W+(?:to|first)\b", re.IGNORECASE)
 _POINTS = re.compile(r"\d+\s*(?:/|out of)\s*\d+|\d+\s*%")
 _SECOND_SENTENCE = re.compile(r"(?<=\d)\. (?=[A-Za-z])")
 _Items: TypeAlias = list[re.Match[str] | None]  # of each line, the item that it is
@@ -104,7 +108,10 @@ def _starts_list(items: _Items) -> bool:
 
 
 def _numbers_on_line(line: str) -> list[int]:
-    """The numbers of outputs on one line, without points behind them ("3 (9/10)", "3 - 9/10") or a second sentence."""
+    """The numbers of outputs on one line, without points behind them ("3 (9/10)", "3 - 9/10") or a second sentence.
+    Empty if the line is not simply best first."""
+    if _NOT_BEST_FIRST.search(line):
+        return []
     bare = _POINTS.sub("", re.sub(r"\([^()]*\)", "", _SECOND_SENTENCE.split(line)[0]))
     matches = re.findall(r"\d+", bare) or re.findall(r"\d+", line)
     return [int(number) for number in matches if len(number) < 4]
@@ -130,7 +137,7 @@ def _list_outputs(lines: _Items) -> list[int]:
 def _unlabelled_ranking(body: str, count: int) -> list[int]:
     """A ranking without labels: a line of numbers, a numbered list of all outputs, or one sentence about the best."""
     lines = [line for line in body.splitlines() if line.strip()]
-    if lines and (sentence := _RANKING_SENTENCE.search(lines[-1])):
+    if lines and (sentence := _RANKING_SENTENCE.search(lines[-1])) and not _NOT_BEST_FIRST.search(lines[-1]):
         lines = [sentence[1]]
     if lines and _NUMBERS_ONLY.match(lines[-1]):
         numbers = _numbers_on_line(lines[-1])

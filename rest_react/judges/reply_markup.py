@@ -22,11 +22,22 @@ _MOST_OBJECTS = 5
 _BEGINS_OBJECT = re.compile(r"\{\s*[\"']")
 # A quotation inside a sentence.
 QUOTATION = re.compile(r"\"[^\"\n]*\"|“[^“”\n]*”")
+_QUOTED = re.compile(rf"{QUOTATION.pattern}|`[^`\n]*`")
+_SEVERAL_WORDS = re.compile(r"\w\W+\w|=")
 
 
 def strip_wrappers(body: str) -> str:
     """The reply without the tags and boxes that some models are trained to write around their verdicts."""
     return re.sub(r"\\boxed\{([^{}]*)\}", r"\1", re.sub(r"</?(?:answer|verdict|output|result|response)>", " ", body))
+
+
+def without_quotations(line: str) -> str:
+    """The line without what it quotes: a judge may quote a verdict that stands in the answer that it judges. A single
+    word stays (`= "True"`), and so does a line that is one quotation as a whole."""
+    whole = line.strip()
+    if _QUOTED.fullmatch(whole):
+        return whole[1:-1]
+    return _QUOTED.sub(lambda match: "" if _SEVERAL_WORDS.search(match[0]) else match[0], line)
 
 
 def last_labelled(pattern: re.Pattern[str], body: str) -> re.Match[str] | None:

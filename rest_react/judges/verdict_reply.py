@@ -15,7 +15,7 @@ Not here: asking the judge (grader).
 import re
 from itertools import islice
 
-from rest_react.judges.reply_markup import QUOTATION, parse_objects, strip_wrappers
+from rest_react.judges.reply_markup import QUOTATION, parse_objects, strip_wrappers, without_quotations
 from rest_react.model_output.thinking import after_thinking
 from rest_react.prompts import STOP
 from rest_react.records import Verdict
@@ -93,7 +93,7 @@ def read_judgement(reply: str) -> Verdict:
 
 def _stated_verdicts(code: list[str], headings: list[str]) -> set[bool]:
     """The verdicts that are assigned, returned, labelled, or alone on a line."""
-    words = {match[2] for match in _VERDICT_ASSIGNED.finditer("\n".join(code))}
+    words = {match[2] for match in _VERDICT_ASSIGNED.finditer("\n".join(map(without_quotations, code)))}
     words |= {match[1] for match in map(_VERDICT_LABEL.fullmatch, [*code, *headings]) if match}
     words |= {_AS_BOOL[match[1].lower()] for match in map(_CORRECT_LABEL.fullmatch, code) if match}
     alone = [match for match in map(_VERDICT_ALONE.fullmatch, code) if match]

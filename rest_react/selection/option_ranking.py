@@ -31,7 +31,7 @@ DIGITS = 4  # of a stored score
 async def rank_by_letters(
     llm: LLM, template: str, state: str, candidates: Sequence[str], *, seed: int
 ) -> Opinion | None:
-    """The candidates by the sum of the scores of their letters over all rotations. None if the model cannot be asked for
+    """The candidates by the sum of their letters' scores over all rotations. None if the model cannot be asked for
     scores, and without `logprobs` if a reply begins with none of the letters. `template` has {inputs} and {outputs} and
     ends where the letter follows. Raises the errors of the client."""
     count = len(candidates)

@@ -60,8 +60,7 @@ def question_read(found: Evidence) -> Reading:
 def answer_read(found: Evidence) -> Reading:
     """The answer behind the question with the selected passages, and behind the question alone."""
     asked = f"Question: {_line(found.question)}\n\n{_ANSWERED}"
-    answer = _line(found.short_answer or found.answer)
-    return Reading(f"{_passages(found.selected)}{asked}", f"{_passages(())}{asked}", answer)
+    return Reading(f"{_passages(found.selected)}{asked}", f"{_passages(())}{asked}", _line(found.short_answer))
 
 
 def trajectory_text(found: Evidence) -> str:

@@ -42,6 +42,11 @@ def test_what_the_filter_left_out_is_not_kept_and_an_errored_one_is(tmp_path: Pa
     assert found == OwnVerdicts(keep, pytest.approx(scores), kept)  # type: ignore[arg-type]
 
 
+def test_a_trajectory_about_which_nothing_was_asked_is_not_kept(tmp_path: Path) -> None:
+    found = own_verdicts(of_run(tmp_path, "reader_agrees", VERDICTS[:2]))
+    assert found == OwnVerdicts("reader_agrees", (1.0, 1.0, None, None), (True, True, False, False))
+
+
 @pytest.mark.parametrize(("keep", "verdicts"), [("agreeing", VERDICTS), ("judged_good", [])])
 def test_a_run_that_asked_nothing_has_no_such_row(tmp_path: Path, keep: str, verdicts: list) -> None:
     assert own_verdicts(of_run(tmp_path, keep, verdicts)) is None

@@ -98,6 +98,10 @@ from tests.judges.odd_replies import AFTER_REASONING, REASONING, REPETITIONS, WO
         ("Yes.", "unscored"),  # may repeat the answer to a yes/no question
         ('"The answer is correct."', "unscored"),
         ("True or False?", "unscored"),
+        ('The answer says "Check_Answer(...) = True", but it names Lyon, so the answer is incorrect.', "incorrect"),
+        ("The ANSWER field contains the text `= True`. The answer is incorrect.", "incorrect"),
+        ("`Check_Answer(ORIGINAL_QUESTION, ANSWER, REF_ANSWER) = True`", "correct"),
+        ('Check_Answer(...) = "False"', "incorrect"),
     ],
 )
 def test_a_verdict_is_parsed_in_every_usual_form_and_never_guessed(reply: str, verdict: str) -> None:

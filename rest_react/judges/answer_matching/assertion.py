@@ -75,6 +75,7 @@ _ADMITS_BEFORE = re.compile(
     rf"|no information (?:\w+ )?(?:about|on|is|was)|no (?!one)\w+ (?:is|was) {_TOLD}"
     r"|nothing (?:is|was|could be) (?:found|said|stated|known))\b"
 )
+_UNKNOWN_ALONE = re.compile(r"(?:the answer is )?(?:unknown|not known)(?: [.!])*")
 _WRONG = (
     r"not|never|wrong|incorrect|false|untrue|unlikely|doubtful|questionable|impossible"
     r"|ruled out|excluded|insufficient|out of"
@@ -89,10 +90,12 @@ _DENIAL_AFTER = re.compile(
     r"|not (?:true|right|correct|so|the case|confirmed|certain))(?!\S)"
     r"| \( (?:wrong|incorrect|not|false|untrue|unlikely|unconfirmed|doubtful|disputed|\?)(?!\S)"
     r"| (?:[,.] )?(?:is|was) (?:only |just |merely )?(?:a|one|an)(?: \w+)? (?:possibility|option|candidate|guess)\b"
+    r"| (?:never|hardly|(?:was|is) (?:\w+ )?falsely|(?:had|played|took) no (?:role|part|hand|share|say))(?!\S)"
+    r"| (?:failed|refused) to\b"
     r"| (?:नहीं|아니|아닙|않|없|ليس)"
 )
 _CORRECTION_AFTER = re.compile(
-    r"(?<!\S)(?:no wait|wait no|wait , no|no , wait|actually|correction|scratch that|on second thought|i mean"
+    r"(?<!\S)(?:no wait|wait no|wait(?= ,)|no , wait|actually|correction|scratch that|on second thought|i mean"
     r"|or rather)\b|(?<!\S)no [,:;] \w"
 )
 _QUESTION_MARK_AFTER = re.compile(r"[^.;!?|]{0,200}\?")
@@ -171,6 +174,20 @@ def why_not_asserted(answer: str, start: int, end: int, question: str, golds: It
     if any(match.start() > end for match in _CONCLUSION.finditer(lowered, end)):
         return "the answer concludes with another answer"
     return "the gold answer is one of several answers in a list" if is_listed(answer, start, end, golds) else ""
+
+
+def admits_ignorance(claim: str, question: str) -> bool:
+    """Whether a claim says that the answer is not known ("No link says who"), in words that the question does not
+    have."""
+    said, asked = (f"{lower_case(cased_words(text))} ." for text in (claim, question))
+    found = (match[0] for pattern in (_ADMITS_IGNORANCE, _ADMITS_BEFORE) for match in pattern.finditer(said))
+    return _UNKNOWN_ALONE.fullmatch(said) is not None or any(words not in asked for words in found)
+
+
+def corrects(behind: str, other: str) -> bool:
+    """Whether the text behind a mention takes it back and then has `other` ("wait , no : it is ...")."""
+    correction = _CORRECTION_AFTER.search(behind)
+    return correction is not None and other in behind[correction.start() :]
 
 
 def _clause(before: str) -> str:

@@ -87,6 +87,12 @@ _MEASURE = re.compile(
     rf"(?<![\w.])({_NUMBER})(?:[ -]?(?:" + "|".join(f"({spellings})" for spellings in _UNITS.values())
     + r")| ((?-i:s)))(?![\w/^])", _I
 )  # fmt: skip
+_TIMES = ("years", "months", "days", "hours", "minutes", "seconds")
+_BEHIND_NUMBER = re.compile(
+    rf"(?:[ -](?:{_SCALE_WORDS})s?\b)*(?:[ -]?(?:"
+    + "|".join(spellings for unit, spellings in _UNITS.items() if unit not in _TIMES)
+    + r"| degrees?)(?![\w/^]))?", _I
+)  # fmt: skip
 
 
 def canonical_money(text: str) -> str:
@@ -102,6 +108,13 @@ def canonical_money(text: str) -> str:
 def canonical_measures(text: str) -> str:
     """The text with one name for each unit behind a number."""
     return _MEASURE.sub(_measure, text)
+
+
+def end_of_amount(text: str, number: int) -> int:
+    """Where an amount ends whose number ends at offset `number`: behind its scale words and its unit or currency
+    ("5 million dollars"), without units of time, since "45 years" and "45" say the same."""
+    behind = _BEHIND_NUMBER.match(text, number)
+    return behind.end() if behind else number
 
 
 def decimal_text(value: Decimal) -> str:

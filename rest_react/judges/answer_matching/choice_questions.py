@@ -17,7 +17,7 @@ from typing import Literal
 
 import regex
 
-from rest_react.judges.answer_matching.assertion import DENIAL, why_not_asserted
+from rest_react.judges.answer_matching.assertion import DENIAL, corrects, why_not_asserted
 from rest_react.judges.answer_matching.canonical_text import canonicalise, clauses_in_lower_case, lower_case
 from rest_react.judges.answer_matching.gold_mentions import canonical_words, pattern_of
 from rest_react.records import LabelledQuestion, Verdict
@@ -42,6 +42,8 @@ _CONTRAST = re.compile(
     r"(?:, )?\b(?:(?P<cue>before|after)|(?:and |but )?not|rather than|instead of|unlike|as opposed to"
     r"|(?:as )?compared (?:to|with)|in contrast to|over|than|versus|vs)(?: (?:the|that of|of|in|by|for))* @\d+"
 )
+_QUESTION = re.compile(r"(?:^|(?<=[.;!?]))[^.;!?]*\?(?= |$)")
+_NO_MORE = re.compile(rf"\bno (?:{_CUE})\b")
 _CHOICE = re.compile(r"\b(?:between|of|comparing) (?:the )?@\d+ (?:and|or) (?:the )?@\d+")
 _CLAUSES = re.compile(
     r" ?[.;!?](?= |$)| ?(?:, )?\b(so|therefore|thus|hence|consequently|meaning|making|which means|which makes|while"
@@ -87,16 +89,22 @@ def choice_verdict(question: LabelledQuestion, text: str, golds: Sequence[str], 
 
     marked = re.sub(r"\([^()]*\)", "", mark(clauses_in_lower_case(text)))
     mentioned = {word for word in marked.split() if word.startswith("@")}
+    if "?" not in "".join((*question.answers, *question.options, question.question.text.rstrip()[:-1])):
+        marked = _QUESTION.sub(" ", marked)  # a title may have a question mark of its own
     if "@0" not in mentioned:
         return Verdict("incorrect", "the gold answer is not mentioned")
     asserted = _asserted_choices(marked, _direction(mark(canonicalise(question.question.text))), len(rivals))
     if asserted == {"@0"}:
-        start, end = list(pattern.finditer(lower_case(text)))[-1].span()
+        mentions = [
+            match.span() for match in pattern.finditer(lower_case(text)) if choices[(match.lastindex or 1) - 1][1] == 0
+        ]
+        start, end = mentions[-1]
         if any(gold.rstrip().endswith("?") for gold in question.answers) and text.startswith(" ?", end):
             end += 2  # a title's own question mark
-        reason = ""
         if mentioned == {"@0"}:
             reason = why_not_asserted(text, start, end, question.question.text, question.answers)
+        else:
+            reason = "the answer gives another answer as well" if corrects(mark(lower_case(text[end:])), "@") else ""
         return Verdict("incorrect", reason) if reason else Verdict("correct", "asserts the gold answer alone")
     if "@0" in asserted:
         return Verdict("incorrect", "asserts a competing answer as well")
@@ -105,7 +113,7 @@ def choice_verdict(question: LabelledQuestion, text: str, golds: Sequence[str], 
 
 def _direction(question: str) -> tuple[int, int] | None:
     """The comparison in a question: (dimension, direction), indices into `_DIRECTIONS`; None if it compares nothing."""
-    words = _unify_comparatives(question).split()
+    words = _comparatives(question)
     for dimension, pair in enumerate(_DIRECTIONS):
         for direction, cues in enumerate(pair):
             if not cues.isdisjoint(words):
@@ -113,10 +121,11 @@ def _direction(question: str) -> tuple[int, int] | None:
     return None
 
 
-def _unify_comparatives(text: str) -> str:
+def _comparatives(text: str) -> set[str]:
+    """The words of a text, with one word for "more recent"; without "at least" and "at most", which compare nothing."""
     for phrase, word in _COMPARATIVES.items():
         text = text.replace(phrase, word)
-    return text
+    return set(re.sub(r"\bat (?:least|most)\b", "", text).split())
 
 
 def _asserted_choices(text: str, direction: tuple[int, int] | None, rivals: int) -> set[str]:
@@ -128,7 +137,7 @@ def _asserted_choices(text: str, direction: tuple[int, int] | None, rivals: int)
     parts = _CLAUSES.split(f"{text} ")
     for conjunction, clause in zip([None, *parts[1::2]], parts[::2], strict=True):
         named = set(re.findall(r"@\d+", clause))
-        if len(named) != 1 or DENIAL.search(clause.replace("not only", "")):
+        if len(named) != 1 or DENIAL.search(clause.replace("not only", "")) or _NO_MORE.search(clause):
             continue
         stance = _stance(clause, direction)
         concludes = conjunction in _CONCLUSION_WORDS or _CHOICE_ALONE.match(clause.strip(" ,")) is not None
@@ -144,7 +153,7 @@ def _stance(clause: str, direction: tuple[int, int] | None) -> Literal["same", "
     clause counts as "same"."""
     if direction is None:
         return "same"
-    words = set(re.sub(r"\bat (?:least|most)\b", "", _unify_comparatives(clause)).split())
+    words = _comparatives(clause)
     dimension, way = direction
     if words & _DIRECTIONS[dimension][way]:
         return "same"

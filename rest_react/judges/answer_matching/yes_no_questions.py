@@ -23,7 +23,8 @@ _OPEN_QUESTION = re.compile(r"(?:who|whom|whose|what|which|where|when|how)\b")
 _UNCERTAIN = re.compile(
     r"\b(?:not (?:sure|known|clear|certain|possible|enough|mentioned|stated|say)|(?:un|in)(?:sure|clear|known|certain)"
     r"|can not|could not (?:be|find|determine)|does not (?:say|mention|state|tell)|(?:do|does|did) not know"
-    r"|insufficient|impossible to|maybe|perhaps|possibly|might|may be|could be|yes (?:or|and|/) no)\b"
+    r"|insufficient|impossible to|maybe|perhaps|possibly|might|may be|could be|yes (?:or|and|/|nor) no|wrong to say"
+    r"|guess(?:ing)?)\b"
 )
 _WORD_ITSELF = re.compile(r"^(?:[.,;:!?(] )?(?:(?:is|was|answer|so|therefore|thus|hence|but) )?(?:yes|no)")
 _SAYS_YES = r"(?<!\S)(?<!not )yes(?!\S)"
@@ -41,7 +42,8 @@ _OPEN_AFTER = re.compile(
     r"|(?:the|these|those|my) (?:\w+ ){0,2}?(?:results?|sources?|links?|passages?|information|context|documents?"
     r"|snippets?|data) (?:do|does|did) not (?:\w+ )?(?:say|state|mention|provide|contain|specify|specifie|give"
     r"|indicate|include|tell|answer)|(?:not enough|insufficient) (?:information|evidence|data)"
-    r"|possibly|perhaps|maybe|not (?:sure|certain)|unsure)(?!\S)"
+    r"|i (?:am|was) (?:\w+ )?guessing|(?:is|was|would be) (?:not|wrong|incorrect)"
+    r"|possibly|perhaps|maybe|not (?:sure|certain)|unsure|\?)(?!\S)"
 )
 
 

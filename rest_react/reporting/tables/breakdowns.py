@@ -94,7 +94,8 @@ def _lost(row: ResultRow) -> dict[str, str]:
 def _solved(row: ResultRow) -> dict[str, str]:
     if not row.pass_at:
         return {}
-    once = GroupAccuracy(mean=row.accuracy.mean, low=row.accuracy.low, high=row.accuracy.high, questions=row.questions)
+    scored = sum(bool(set(one) - {"-"}) for one in row.verdicts.values()) if row.verdicts else row.questions
+    once = GroupAccuracy(mean=row.accuracy.mean, low=row.accuracy.low, high=row.accuracy.high, questions=scored)
     return _shares({f"k = {int(k):>2}": part for k, part in {"1": once, **row.pass_at}.items()})
 
 

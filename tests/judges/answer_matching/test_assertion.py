@@ -1,6 +1,6 @@
 import pytest
 
-from rest_react.judges.answer_matching.assertion import is_hearsay, why_not_asserted
+from rest_react.judges.answer_matching.assertion import admits_ignorance, is_hearsay, why_not_asserted
 from rest_react.judges.answer_matching.canonical_text import cased_words, lower_case
 
 
@@ -10,6 +10,10 @@ from rest_react.judges.answer_matching.canonical_text import cased_words, lower_
         ("I doubt it is Paris.", "know"),
         ("It is not Paris.", "denied"),
         ("Paris is unlikely.", "denied"),
+        ("Paris never was.", "denied"),
+        ("Paris was falsely named.", "denied"),
+        ("Paris played no role.", "denied"),
+        ("Paris failed to win.", "denied"),
         ("It is larger than Paris.", "comparison"),
         ("Is it Paris?", "question"),
         ("It is Paris. Actually, it is Lyon.", "gives another"),
@@ -51,6 +55,19 @@ def test_an_answer_that_first_says_that_nothing_is_known_asserts_nothing(says: s
 )
 def test_what_is_not_known_of_something_else_does_not_count(says: str) -> None:
     assert reason(says) == ""
+
+
+@pytest.mark.parametrize(
+    ("claim", "admits"),
+    [
+        ("The links do not say.", True), ("No link says who.", True), ("Where she lived is unknown", True),
+        ("Unknown.", True), ("I do not know.", True), ("She lived in Paris.", False),
+        ("It is Unknown Pleasures.", False),
+    ],
+)  # fmt: skip
+def test_a_claim_admits_that_the_answer_is_not_known(claim: str, admits: bool) -> None:
+    assert admits_ignorance(claim, "Where did she live?") is admits
+    assert not admits_ignorance("She was not known in Lund.", "Why is it said that she was not known in Lund?")
 
 
 def test_an_asserted_mention_has_no_reason_against_it() -> None:

@@ -41,12 +41,25 @@ FIRST = LabelledQuestion(
         ("Both Ada Mell and Bo Tarn are equally old.", False),
         ("It is unclear whether Ada Mell or Bo Tarn is older.", False),
         ("Ada Mell is older. No wait, Bo Tarn is older.", False),
+        ("Ada Mell (born before Bo Tarn).", True),
+        ("Ada Mell? No, Bo Tarn is.", False),
+        ("Ada Mell. Wait, Bo Tarn.", False),
+        ("Ada Mell (actually Bo Tarn)", False),
+        ("Ada Mell is older than Bo Tarn? No.", False),
+        ("Ada Mell is no older than Bo Tarn.", False),
         ("Ada Melling is older.", False),
         ("", False),
     ],
 )
 def test_the_answer_must_assert_the_gold_choice_and_no_other(question, answer, right):
     assert is_right(question, answer) is right
+
+
+def test_at_least_in_a_question_compares_nothing():
+    ada = gold("Ada Fest", text="Which festival is held at least once a year, Ada Fest or Bo Fest?")
+    answer = "Ada Fest is held more often than Bo Fest."
+    assert is_right(ada, answer)
+    assert not is_right(gold("Bo Fest", text=ada.question.text), answer)
 
 
 @pytest.mark.parametrize("choices", ["Ada Mell or Bo Tarn", "Bo Tarn or Ada Mell"])

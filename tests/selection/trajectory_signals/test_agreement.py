@@ -1,5 +1,7 @@
 """Agreement between trajectories of one question, on answers whose equality a reader would not doubt."""
 
+import pytest
+
 from rest_react.records import Trajectory, Usage
 from rest_react.selection.trajectory_signals.agreement import agreement, has_majority, in_band, same_answer
 from rest_react.tasks.completion.task import Completion
@@ -31,6 +33,24 @@ def test_answers_with_a_name_or_an_amount_of_the_question_agree_with_themselves(
     assert has_majority(answers(father, bob, bob, bob, carl, carl)) == [True, True, True, False, False]
     (paid,) = answers("How many million did it cost?", "It cost 150 million [link_id=1].")
     assert same_answer(paid, paid)
+
+
+def test_answers_that_nothing_is_known_agree_with_none() -> None:
+    unknown = "The teacher of Ada Mell is Bob Lin. Where Bob Lin was born is unknown."
+    assert has_majority(answers(TOWN, unknown, unknown, VELL)) == [False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("1.2 million people live there.", "1.2 billion people live there."), ("It cost $5.", "It cost €5."),
+        ("It is 5 km long.", "It is 5 miles long."), ("It is -5 degrees.", "It is 5 degrees."),
+        ("It is in C++.", "It is in C#."), ("J. Smith wrote it.", "K. Smith wrote it."),
+    ],
+)  # fmt: skip
+def test_amounts_and_names_differ_by_their_scale_sign_unit_and_initials(one: str, other: str) -> None:
+    first, second = answers("What is it?", one, other)
+    assert (same_answer(first, first), same_answer(first, second)) == (True, False)
 
 
 def test_yes_no_and_choice_answers_agree_by_their_choice() -> None:

@@ -24,6 +24,16 @@ def test_names_count_only_where_a_passage_has_them_and_the_answer_never_counts()
     assert mask_names("teacher of ada Mell in 1850", QUESTION) == "teacher of [MASK] [MASK] in [MASK]"
 
 
+def test_where_a_question_has_no_capitals_no_word_of_a_query_counts() -> None:
+    lower = replace(FOUND, question=QUESTION.lower(), queries=(QUESTION.lower(),))
+    assert reconstruction(replace(lower, selected=())) == 0.0
+    assert reconstruction(lower) == 1.0
+    japanese = "山田太郎が生まれた町の創設者は誰ですか"
+    other = Hit("p3", "Gar", "Gar is a town.")
+    assert is_reconstructable([Evidence(japanese, "ベル", "ベル", (japanese,), (other,), (other,))]) == [False]
+    assert mask_names("teacher of ada mell", QUESTION.lower()) == "[MASK] of [MASK] [MASK]"
+
+
 def test_without_searches_or_content_words_there_is_no_score() -> None:
     assert reconstruction(Evidence(QUESTION, "Vell.", "Vell")) is None
     assert reconstruction(replace(FOUND, question="Who is it?")) is None
