@@ -16,6 +16,7 @@ from rest_react.search.dense import DenseSettings
 from rest_react.storage.files import file_digest, folder_digest
 from rest_react.tasks.rollout import StepPrompts
 from rest_react.tasks.task_settings import TaskContext
+from rest_react.weights.embedded import EMBEDDED, embedded_source
 
 
 def data_digests(
@@ -28,6 +29,8 @@ def data_digests(
         rows = sets.demonstrated
         digests["demonstrations.questions"] = QuestionSet(rows.demonstrations, rows.passages).digest()
     digests |= {f"{role}.model": folder_digest(weights) for role, weights in _folders_of_weights(settings)}
+    roles = (role for role, part in _on_this_machine(settings) if getattr(part, "model", "") == EMBEDDED)
+    digests |= {f"{role}.model": embedded_source() for role in roles}
     if (corpus := settings.search.corpus_file()) is not None:
         digests["search.corpus"] = file_digest(corpus)
     prompts = StepPrompts(RunPrompts(settings, sets).steps)
@@ -37,8 +40,13 @@ def data_digests(
 
 def _folders_of_weights(settings: Settings) -> Iterator[tuple[str, Path]]:
     """The folders of weights that this machine loads, each with the role of the model."""
+    for role, part in _on_this_machine(settings):
+        weights = Path(getattr(part, "model", "")).expanduser()
+        if weights.is_dir():
+            yield role, weights
+
+
+def _on_this_machine(settings: Settings) -> Iterator[tuple[str, object]]:
     for role, part in parts_of_all_iterations(settings).items():
         if isinstance(part, DenseSettings) or getattr(part, "runs", None) == "machine":
-            weights = Path(getattr(part, "model", "")).expanduser()
-            if weights.is_dir():
-                yield role, weights
+            yield role, part

@@ -44,12 +44,12 @@ class Judges:
         improve = self.settings.improve
         if not asks_reward_model(self.settings):
             return None
-        ranking, judged_good = self.prompts.text(RANKING), self.prompts.text(JUDGED_GOOD)
         if isinstance(self.settings.reward_model, TrainedModel):
             of_answers = improve.keep_trajectories in JUDGE_ANSWERS
             stage = self.folder.stage(0, "outcome_judge", WEIGHTS) if of_answers else self.folder.stage(0, "judge")
             return TrainedJudge(self.trained(read_model(stage)))
         judge = self.models.judge("reward_model", self.settings.reward_model)
+        ranking, judged_good = self.prompts.text(RANKING), self.prompts.text(JUDGED_GOOD)
         judged_answer = self.prompts.text(JUDGED_ANSWER) if improve.keep_trajectories in JUDGE_ANSWERS else ""
         read_answer = self.prompts.text(READ_ANSWER) if improve.keep_trajectories in ANSWER_AGAIN else ""
         return RewardModel(

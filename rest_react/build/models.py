@@ -22,6 +22,7 @@ from rest_react.remote.cache import Cache, CachedLLM, client_name
 from rest_react.remote.failures.setting_names import SettingNames
 from rest_react.setting_types import Mode
 from rest_react.storage.run_folder import RunFolder
+from rest_react.weights.embedded import EMBEDDED, embedded_source
 
 _MAX_TOKENS = {
     "policy": "agent.max_tokens", "reward_model": "improve.max_tokens", "grader": "evaluate.grader_max_tokens",
@@ -47,7 +48,8 @@ class Models:
         if self.cache is None or not cached:
             assert client is not None
             return client
-        return CachedLLM(client, client_name(settings, mode, weights=weights), self.cache)
+        named = f"{weights} from the Hub" if weights == EMBEDDED and embedded_source() == "hub" else weights
+        return CachedLLM(client, client_name(settings, mode, weights=named), self.cache)
 
     def judge(self, role: str, settings: ModelSettings | SameModel) -> LLM:
         """The client of a judge; `same` is the policy's own model, untuned."""

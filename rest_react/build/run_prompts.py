@@ -15,7 +15,7 @@ from rest_react.build.question_sets import QuestionSets
 from rest_react.config.settings import Settings
 from rest_react.prompts import VERDICT, StepPrompt, closing, texts_hash
 from rest_react.selection.trajectory_filters import ANSWER_AGAIN, JUDGE_ANSWERS
-from rest_react.storage.settings_file import JUDGE_PROMPTS, STEP_PROMPTS
+from rest_react.storage.settings_file import GRADER_PROMPTS, JUDGE_PROMPTS, STEP_PROMPTS, TEXT_JUDGE_PROMPTS
 
 RANKING, BEST_OPTION, AUTOEVAL = "ranking.txt", "best_option.txt", "autoeval.txt"
 JUDGED_GOOD, JUDGED_ANSWER, READ_ANSWER = "judged_good.txt", "judged_answer.txt", "read_answer.txt"
@@ -37,18 +37,22 @@ class RunPrompts:
         return made or s.task.load_prompts(self._folder)
 
     def digests(self) -> dict[str, str]:
-        """The hash of the texts with which the policy is asked, and of those with which its judges are asked."""
+        """The hashes of the texts with which the policy and its judges are asked, by the names of an environment."""
         improve = self.settings.improve
         unused = {BEST_OPTION} if improve.reward == "generate" else set()
         unused |= set() if improve.keep_trajectories in JUDGE_ANSWERS else {JUDGED_ANSWER}
         unused |= set() if improve.keep_trajectories in ANSWER_AGAIN else {READ_ANSWER}
-        of_judges = [self.text(name) for name in self.settings.task.judge_prompts if name not in unused]
-        if (rating := self.settings.task.rating_prompt()) is not None:
-            of_judges.append(self.text(rating[0]))
+        texts = {name: self.text(name) for name in self.settings.task.judge_prompts if name not in unused}
+        rating = self.settings.task.rating_prompt()
+        of_rating = [self.text(rating[0])] if rating is not None else []
+        of_grader = of_rating or [text for name, text in texts.items() if name == AUTOEVAL]
+        of_texts = [text for name, text in texts.items() if name in (JUDGED_GOOD, BEST_OPTION)]
         of_steps = [prompt.prefix for prompt in self.steps.values()]
         return {
             STEP_PROMPTS: texts_hash([*of_steps, *map(closing, self.settings.task.closings.values())]),
-            JUDGE_PROMPTS: texts_hash([closing(VERDICT), *of_judges]),
+            JUDGE_PROMPTS: texts_hash([closing(VERDICT), *texts.values(), *of_rating]),
+            GRADER_PROMPTS: texts_hash([closing(VERDICT), *of_grader]),
+            TEXT_JUDGE_PROMPTS: texts_hash(of_texts),
         }
 
     def text(self, name: str) -> str:

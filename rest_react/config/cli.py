@@ -32,6 +32,8 @@ from rest_react.terminal.console import say
 from rest_react.text_safety.redaction import secret_in
 
 MULTIRUN = ("-m", "--multirun")
+_CONFIG_FILES = ("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn")
+_SWEEP_DIR = "hydra.sweep.dir"
 # Hydra's options of two dashes; `--run`, its default, is left out: who writes it means the setting.
 _HYDRA = (
     "help", "hydra-help", "version", "cfg", "resolve", "package", "multirun", "shell-completion", "config-path",
@@ -50,21 +52,26 @@ def checked(arguments: Sequence[str]) -> list[str]:
     multirun = bool(sweeps) or "hydra.mode=MULTIRUN" in arguments
     others = [spell_out(argument, multirun=multirun) for argument in arguments if argument not in MULTIRUN]
     spelt = [*sweeps, *others]
-    if any(argument.startswith("-") for argument in others):
+    if options := {argument.partition("=")[0] for argument in others if argument.startswith("-")}:
+        if multirun and options <= set(_CONFIG_FILES):  # the user's own files, which only Hydra reads
+            dry = "dry_run=true" in others
+            output = next((text(word.removeprefix("output=")) for word in others if word.startswith("output=")), None)
+            folder = _new_sweep(Path(output or "outputs").resolve(), dry_run=dry)
+            return [*sweeps, as_text(_SWEEP_DIR, str(folder)), *others]
         return spelt  # --help, --cfg job and the like start no run
     try:
         settings = compose(others, multirun=multirun)
     except ConfigError as error:
         stop(error)
-    folder = _new_sweep(settings) if multirun else output_root(settings) / settings.run / "hydra"
+    root = output_root(settings)
+    folder = _new_sweep(root, dry_run=settings.dry_run) if multirun else root / settings.run / "hydra"
     try:
         if not settings.dry_run:
             refuse_unwritable(folder)  # Hydra writes its own files first, and would end in a traceback
     except DiskError as error:
         stop(error)
     if multirun:
-        # First, so that a value from the user replaces it.
-        return [*sweeps, as_text("hydra.sweep.dir", str(folder)), *others]
+        return [*sweeps, as_text(_SWEEP_DIR, str(folder)), *others]  # first, so that a value of the user replaces it
     if settings.dry_run:
         # Hydra makes the run's folder before the job starts; a forecast leaves nothing behind.
         return [*spelt, "hydra.run.dir=.", "hydra.output_subdir=null"]
@@ -90,7 +97,7 @@ def _secrets_of_files(arguments: Sequence[str]) -> Iterator[str]:
     """The same for configuration files of the user: only Hydra reads them, and it copies them into the run's folder."""
     for option, following in pairwise([*arguments, ""]):
         name, _, value = option.partition("=")
-        if name in ("--config-dir", "-cd", "--config-path", "-cp"):
+        if name in _CONFIG_FILES[:4]:
             for path in sorted(Path(value or following).rglob("*.yaml")):
                 text = path.read_text(encoding="utf-8", errors="replace")
                 if secret := secret_in(text):
@@ -101,13 +108,16 @@ def _secrets_of_files(arguments: Sequence[str]) -> Iterator[str]:
 
 def sweep_folder(arguments: Sequence[str]) -> Path | None:
     """Where a sweep records the outcomes of its jobs, from the arguments that `checked` returned; None for one run."""
-    key = "hydra.sweep.dir="
-    return next((Path(text(word.removeprefix(key))) for word in arguments[:2] if word.startswith(key)), None)
+    key = f"{_SWEEP_DIR}="
+    if not any(word.startswith(key) for word in arguments[:2]):
+        return None
+    *_, last = (word.removeprefix(key) for word in arguments if word.startswith(key))  # a user's own comes behind ours
+    return Path(text(last))
 
 
-def _new_sweep(settings: Settings) -> Path:
+def _new_sweep(root: Path, *, dry_run: bool) -> Path:
     """A new folder for a sweep, named by time and process; for a dry run, in the folder for temporary files."""
-    root = Path(tempfile.gettempdir()) if settings.dry_run else output_root(settings)
+    root = Path(tempfile.gettempdir()) if dry_run else root
     return root / "multirun" / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{os.getpid()}"
 
 

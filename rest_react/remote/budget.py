@@ -7,12 +7,15 @@
         bill.owed = tokens_used(completions)
 
 A call starts if the amount spent, the worst cases of all calls in flight and its own worst case fit into the limit.
-Otherwise it waits for calls in flight to end. If none is in flight, `BudgetReached` ends the run. So spending never
-exceeds the limit, and ends at most one call's worst case below it.
+Otherwise it waits for calls in flight to end. If none is in flight, `BudgetReached` ends the run. So spending ends at
+most one call's worst case below the limit. The tokens of a prompt are an estimate, more than tokenizers make of prose:
+where a server counts more (digits, some scripts, a prompt counted once per sample), later calls of the role reserve as
+many times more, and only the calls in flight until then can exceed the limit.
 Not here: calls per minute (limiter), and what a stage cost (metrics.prices).
 """
 
 import asyncio
+import math
 import os
 import weakref
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -98,6 +101,7 @@ class Budget:
         self._max_tokens = max_tokens
         self._accounts: dict[str, _Account] = {}  # with the worst cases of calls in flight
         self._in_flight = 0
+        self._beyond: dict[str, float] = {}  # by role: how many times its estimate a prompt had at most
         self._settled = asyncio.Event()
         self._file: int | None = None
         self._path = Path()
@@ -125,7 +129,8 @@ class Budget:
     async def call(self, role: str, worst: Tokens) -> AsyncIterator[Bill]:
         """Reserves `worst` for a call and charges `bill.owed` when the block ends. Waits while the call does not fit;
         raises BudgetReached if it cannot fit any more, UsageError if a price is needed and unknown."""
-        while refusal := self._refusal(role, worst):
+        estimated = worst.prompt
+        while refusal := self._refusal(role, worst := self._reserved(role, estimated, worst.completion)):
             if not self._in_flight:
                 raise BudgetReached(
                     f"{refusal}. Finished work is saved: raise the limit and run the same command again. "
@@ -139,9 +144,14 @@ class Budget:
             yield bill
         finally:
             self._in_flight -= 1
+            if bill.owed.prompt > estimated > 0:
+                self._beyond[role] = max(self._beyond.get(role, 1.0), bill.owed.prompt / estimated)
             self._book(role, 0, bill.owed.prompt - worst.prompt, bill.owed.completion - worst.completion)
             self._settled.set()
             self._settled = asyncio.Event()
+
+    def _reserved(self, role: str, prompt: int, completion: int) -> Tokens:
+        return Tokens(math.ceil(prompt * self._beyond.get(role, 1.0)), completion)
 
     def correct(self, role: str, prompt_tokens: int) -> None:
         """Adds tokens that a service counted after a call had ended, or takes back those of a call that it refused: at

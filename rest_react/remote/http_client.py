@@ -136,7 +136,7 @@ async def _complete(
     what: str,
     most_mb: int,
 ) -> HttpReply:
-    from aiohttp import ClientConnectorError, ClientError
+    from aiohttp import ClientConnectorError, ClientError, ClientResponseError
 
     status = ""
     try:
@@ -150,7 +150,9 @@ async def _complete(
     except ClientConnectorError as error:
         raise TryAgain(f"cannot connect ({error}); check that the server runs and that its address is right") from error
     except (TimeoutError, ClientError, OSError) as error:
-        reason = f" ({error})" if str(error) else ""
+        # The text of a ClientResponseError has the whole address, in which a search engine's key may stand.
+        said = error.message if isinstance(error, ClientResponseError) else str(error)
+        reason = f" ({said})" if said else ""
         kind, limit = type(error).__name__, session.timeout.total
         raise TryAgain(f"{status}{kind}, no complete reply within {limit:g} s{reason}") from error
 
@@ -167,11 +169,15 @@ async def answers(url: str, timeout_s: float = 5.0) -> bool:
 
 
 def open_client(base_url: str, key: str, timeout_s: float) -> "AsyncOpenAI":
-    """An OpenAI SDK client that keeps its connections open and does not retry (remote.retry does)."""
+    """An OpenAI SDK client that keeps its connections open and does not retry (remote.retry does). The organisation and
+    project in the environment are not sent: the clients of models do not send them, and they may go to a provider that
+    is not OpenAI."""
     from openai import AsyncOpenAI
 
     http_client = open_http(base_url)
-    return AsyncOpenAI(base_url=base_url, api_key=key, timeout=timeout_s, max_retries=0, http_client=http_client)
+    client = AsyncOpenAI(base_url=base_url, api_key=key, timeout=timeout_s, max_retries=0, http_client=http_client)
+    client.organization = client.project = None
+    return client
 
 
 def open_http(address: str) -> "DefaultAsyncHttpxClient":

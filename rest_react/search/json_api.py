@@ -18,7 +18,7 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
+from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Hit
 from rest_react.remote.failures.error_meanings import meaning_of
 from rest_react.remote.failures.error_replies import error_reply
@@ -29,11 +29,11 @@ from rest_react.remote.retry import Backoff, TryAgain, retry
 from rest_react.remote.whole_reply import PAGE_MB, place_of
 from rest_react.search.engine_settings import WEB_LACKS_WORLD, SearchContext, SearchSettings
 from rest_react.search.html_text import web_text
+from rest_react.search.refused_query import QueryRefused, search_or_fault
 from rest_react.setting_types import Count, Name, Positive
 from rest_react.text_safety.redaction import redact_reply, secret_in
 
 _KEY = "{key}"
-_HARMLESS = "weather"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +83,6 @@ class JsonSearchSettings(SearchSettings):
             yield f"{path}.parameters: a GET request has no nested parameters; set method=POST, or name each one"
 
 
-class _Refused(RestReactError):
-    """The engine refuses a query. Never leaves this module."""
-
-
 class JsonSearch:
     """A `Search` through a JSON API. `first_wait_s` is the wait before the second try."""
 
@@ -101,15 +97,7 @@ class JsonSearch:
         ModelFault if the engine refuses this query (for example as too long) and answers another one."""
         if not query.strip():
             return []
-        try:
-            return await self._search(query, k)
-        except _Refused as refusal:
-            said = str(refusal)
-        try:
-            await self._search(_HARMLESS, 1)
-        except _Refused as refusal:
-            raise OutsideFault(f"{refusal} (the engine also refuses a harmless query)") from None
-        raise ModelFault(f"{said} (the engine refuses this query, and answers another one)")
+        return await search_or_fault(self._search, query, k)
 
     async def _search(self, query: str, k: int) -> list[Hit]:
         key = key_from(self._settings.api_key_env)
@@ -154,7 +142,7 @@ class JsonSearch:
             )
         if meaning == "settings":
             raise UsageError(f"{said}; check search.url and search.parameters")
-        raise _Refused(said)
+        raise QueryRefused(said)
 
 
 def read_hits(raw: bytes, s: JsonSearchSettings) -> list[Hit]:

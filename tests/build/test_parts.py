@@ -181,6 +181,16 @@ def test_a_user_s_own_prompt_changes_the_hash_of_the_prompts_of_its_kind_alone(t
     changed = parts(tmp_path, f"agent.prompts={mine}", "grader=same").prompts.digests()
     assert changed["step_prompts"] != hashes[-1]["step_prompts"]
     assert changed["judge_prompts"] == hashes[-1]["judge_prompts"]
+    assert [one["grader_prompts"] == hashes[0]["grader_prompts"] for one in hashes] == [True, True, True, False]
+    assert [one["text_judge_prompts"] == hashes[0]["text_judge_prompts"] for one in hashes] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    filtered = parts(tmp_path, "improve.keep_trajectories=judged_good", "improve.reward=options").prompts.digests()
+    assert filtered["judge_prompts"] != hashes[0]["judge_prompts"]
+    assert filtered["grader_prompts"] == hashes[0]["grader_prompts"]
 
 
 @pytest.mark.parametrize(("keep", "counts"), [("reader_agrees", True), ("judged_good", False)])

@@ -400,6 +400,15 @@ def test_an_unknown_setting_is_refused_in_every_group(path: str) -> None:
             ["improve.keep_trajectories=reader_and_judge", "llm@reward_model=openai"],
             "improve.keep_trajectories: reader_and_judge compares scores, but with improve.reward=generate the reward",
         ),
+        (
+            [*TRAINED, "llm@policy=openai", "policy.logprobs=false", "policy.load_weights=[x]", "finetune=lora"],
+            "reward_model.kind: trained is asked by log-probabilities",
+        ),
+        (
+            ["experiment=tool_user", *TRAINED, "start=demonstrations", "world.demonstrations=24", "improve.keep=all"],
+            "reward_model.kind: trained learns to judge steps by worse outputs for the same state, which task=tool",
+        ),
+        ([*TRAINED, "world.demonstrations=1"], "reward_model.kind: trained holds out some of the demonstrated"),
         (["experiment=smoke", *TRAINED], "reward_model: the scripted policy cannot judge"),
         (["llm@grader=scripted"], "grader: the scripted policy cannot judge"),
         (
@@ -625,6 +634,8 @@ def test_a_student_is_given_by_name_or_with_its_sampling_settings() -> None:
         ("[{model:b,temperature:3}]", "students.0.temperature: input should be less than or equal to 2 (given: 3)"),
         ("['']", "students.0.model: string should have at least 1 character"),
         ("[/]", "students: '/' gives no name"),
+        ("[{model:smollm2-135m-instruct,samples:16}]", "students: smollm2-135m-instruct is the policy itself"),
+        (f"[x/{'m' * 250}]", "students: the folder default_mmm"),
         ("[a/x,{model:b/x,samples:2}]", "students: 2 of them have the same run default_x"),
     ],
 )

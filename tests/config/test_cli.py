@@ -304,6 +304,24 @@ def test_the_option_for_a_sweep_may_stand_anywhere(
     assert not forecast.is_relative_to(tmp_path)
 
 
+def test_a_sweep_with_the_user_s_own_configuration_files_has_its_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = cli.sweep_folder(checked(["-m", f"--config-dir={tmp_path}", "seed=1,2", "output=out"]))
+    assert folder is not None
+    assert folder.parent == tmp_path / "out" / "multirun"
+    assert cli.sweep_folder(checked(["-m", "--help"])) is None
+
+
+def test_the_user_s_own_folder_of_a_sweep_is_where_its_jobs_are_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = ["-m", "run=of_${seed}", "seed=1,2", f"hydra.sweep.dir={tmp_path}/mine"]
+    assert cli.sweep_folder(checked(given)) == tmp_path / "mine"
+
+
 def test_stop_prints_the_message_and_exits_with_the_status_of_the_error(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         cli.stop(BudgetReached("no \x1b[31m way [bold]out[/bold]"))

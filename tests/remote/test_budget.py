@@ -271,6 +271,20 @@ def test_a_limit_in_dollars_is_not_guessed_at() -> None:
         asyncio.run(one(Budget({"policy": Price(None, 1.0)}, max_usd=1.0)))
 
 
+def test_a_prompt_of_more_tokens_than_estimated_makes_later_calls_reserve_as_many_times_more() -> None:
+    async def main() -> int:
+        budget, calls = Budget(max_tokens=1000), 0
+        with pytest.raises(BudgetReached, match="the next call may use up to 310"):
+            while True:
+                async with budget.call("policy", Tokens(100, 10)) as bill:
+                    bill.owed = Tokens(300, 10)
+                    calls += 1
+        assert budget.booked("policy") == 900
+        return calls
+
+    assert asyncio.run(main()) == 3
+
+
 def test_a_call_waits_while_what_is_in_flight_may_leave_room() -> None:
     async def main() -> list[str]:
         budget, events = Budget(max_tokens=WORST.total + 10), []

@@ -149,6 +149,13 @@ def test_a_result_whose_address_is_blank_has_none() -> None:
     assert read_hits(reply, settings("brave")) == [Hit("https://a.example", "Mell", "")]
 
 
+def test_a_key_in_the_address_is_in_no_message_of_a_reply_that_is_no_http() -> None:
+    with serve(lambda _: Reply(200, BRAVE, {"x-long": "x" * 20_000})) as server, pytest.raises(OutsideFault) as raised:
+        asked("brave", server, headers={}, method="GET", parameters={"appid": "{key}"})
+    assert "ClientResponseError" in str(raised.value)
+    assert "secret-key" not in str(raised.value)
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_key_may_be_put_into_a_parameter(method: str) -> None:
     parameters = {"token": "{key}", "lang": "en"}

@@ -4,7 +4,7 @@ import time
 import pytest
 
 from rest_react.concurrency import gather_or_cancel
-from rest_react.errors import OutsideFault, UsageError
+from rest_react.errors import ModelFault, OutsideFault, UsageError
 from rest_react.records import Hit
 from rest_react.search.retrieval_server import HttpSearch, read_hits
 from tests.loopback import Reply, Server, serve
@@ -100,7 +100,11 @@ def test_a_wrong_url_is_a_usage_error_and_one_bad_query_is_not():
         ask(server)
     with serve(lambda _: Reply(422, b"query too long")) as server, pytest.raises(OutsideFault, match="query too long"):
         ask(server)
-    assert len(server.requests) == 1
+    assert len(server.requests) == 2  # the second one is harmless
+    too_long = Reply(422, b"query too long")
+    answering = serve(lambda request: too_long if b"Ostrim" in request.body else result())
+    with answering as server, pytest.raises(ModelFault, match=r"query too long \(the engine refuses this query"):
+        ask(server)
     with pytest.raises(UsageError, match="file:///etc/hosts"):
         HttpSearch("file:///etc/hosts")
 

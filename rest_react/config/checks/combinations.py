@@ -120,6 +120,13 @@ def _student_problems(s: Settings) -> Iterator[str]:
     for student, name in zip(s.students, names, strict=True):
         if not name or not _plain(name):
             yield f"students: {student.model!r} gives no name for the run of the student; give a model name or a folder"
+        elif student.model == getattr(s.policy, "model", None):
+            yield (
+                f"students: {student.model} is the policy itself; a student is another model that learns from its "
+                "trajectories"
+            )
+        elif (length := len(f"{s.run}_{name}".encode())) > 255:
+            yield f"students: the folder {s.run}_{name} would have {length} bytes, but at most 255 are possible"
         price = settings_of_student(s, student).policy.price
         if s.budget.max_usd is not None and None in (price.input, price.output):
             yield (

@@ -63,7 +63,23 @@ def trained_judge_problems(s: Settings) -> Iterator[str]:
             f"reward_model.folds: {folds}, but there are {s.world.demonstrations} demonstrations; raise "
             f"world.demonstrations to {folds} or more, or lower it (2 at least)"
         )
+    if getattr(s.policy, "logprobs", True) is False:
+        yield (
+            "reward_model.kind: trained is asked by log-probabilities with the settings of the policy, but "
+            "policy.logprobs=false; set policy.logprobs=true if the server gives them, or another reward_model"
+        )
     keep, steps = s.improve.keep_trajectories, s.improve.selector == "reward_model" or s.improve.keep == "judged_good"
+    if keep not in JUDGE_ANSWERS and not s.task.judge_prompts:
+        yield (
+            "reward_model.kind: trained learns to judge steps by worse outputs for the same state, which "
+            f"task={s.task.kind} does not give; set improve.selector=perplexity improve.keep=all "
+            "improve.keep_trajectories=judged_good, or another reward_model"
+        )
+    elif keep not in JUDGE_ANSWERS and not own and s.world.demonstrations == 1:
+        yield (
+            "reward_model.kind: trained holds out some of the demonstrated questions, but there is one; set "
+            "world.demonstrations=2 or more"
+        )
     if keep not in JUDGE_ANSWERS and s.agent.exemplars == "always":
         yield (
             "agent.exemplars: always shows the policy exemplars in Grow, but reward_model=trained learns from samples "

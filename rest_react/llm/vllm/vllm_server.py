@@ -239,12 +239,12 @@ class VllmServer:
                 process, f"http://{HOST}:{port}/health", self._log, since,
                 command=self._command[0], timeout_s=self._start_timeout_s, names=self._names,
             )  # fmt: skip
+            engine = await asyncio.to_thread(engine_processes, process.pid)  # before a call can end one of them
             healthy = True
         finally:
             if not healthy:  # also when cancelled: a half-started server holds the GPU all the same
                 await asyncio.to_thread(child_processes.stop, process, self._stop_timeout_s)
         llm = self._connect(f"http://{HOST}:{port}/v1")
-        engine = await asyncio.to_thread(engine_processes, process.pid)  # before a call can end one of them
         dead = asyncio.get_running_loop().create_future()
         watch = watch_for_death(process, engine, dead, self._log, since, command=self._command[0])
         return _Running(process, llm, dead, asyncio.create_task(watch))

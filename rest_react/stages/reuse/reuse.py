@@ -22,7 +22,8 @@ from rest_react.stages.rollouts import TRAJECTORIES, asked_questions
 from rest_react.storage.files import write_json
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import (
-    JUDGE_PROMPTS,
+    GRADER_PROMPTS,
+    TEXT_JUDGE_PROMPTS,
     differing_data,
     differing_settings,
     other_digest,
@@ -77,7 +78,7 @@ def reuse_stages(
 
     Raises UsageError if `source` is not a run folder, if no stage would be the same, or if one is not complete there.
     """
-    if _has_all(folder, settings, iteration):  # the other run may be gone, or have gone on
+    if _has_all(source, folder, settings, iteration):  # the other run may be gone, or have gone on
         return
     if not read_settings(source.root):
         raise UsageError(f"grow.reuse: {source.root} is not a run folder; give the name of a run in the same folder")
@@ -101,16 +102,16 @@ def reuse_stages(
             copy_repeats(source, folder, stage, repeats)
         else:
             copy_stage(source, folder, stage, reopened)
-    told = {"run": source.root.name, "iteration": iteration, "differing_settings": list(differing)}
-    write_json(folder.root / REUSED, told)
     there = [stage for stage in stages if (folder.root / stage).exists()]  # a choice of models is rare
+    told = {"run": source.root.name, "iteration": iteration, "differing_settings": list(differing), "stages": there}
+    write_json(folder.root / REUSED, told)
     say(f"reused from {source.root}: {', '.join(there)}")
 
 
 def refuse_unusable(source: RunFolder, folder: RunFolder, settings: Mapping[str, Any], iteration: int) -> None:
     """Raises the error of `reuse_stages` that depends on settings alone, for a forecast: the other run may come
     later."""
-    if read_settings(source.root) and not _has_all(folder, settings, iteration):
+    if read_settings(source.root) and not _has_all(source, folder, settings, iteration):
         _refuse_differing(source, differing_stages(source.root, settings), settings, iteration)
 
 
@@ -137,7 +138,8 @@ def _refuse_differing(
 def _wanted(differing: Collection[str], settings: Mapping[str, Any], iteration: int) -> list[str]:
     """The stages of `shared_stages`, the teacher's texts and the trained judges. The other run may not have all."""
     stages, _ = shared_stages(differing, settings["start"], iteration, settings["grow.reuse_through"])
-    if settings.get("improve.max_examples") == 0:  # there is no Grow after iteration 0
+    # There is no Grow after iteration 0, but for that behind a model that is reused.
+    if settings.get("improve.max_examples") == 0 and not settings["grow.reuse_through"]:
         stages = [stage for stage in stages if stage != "iter_1/grow"]
     judges = [] if _is_student(differing) else shared_judges(differing)
     return [_TEXTS, *stages, *judges]
@@ -158,12 +160,15 @@ def _complete_there(source: RunFolder, stages: Sequence[str]) -> list[str]:
     return found
 
 
-def _has_all(folder: RunFolder, settings: Mapping[str, Any], iteration: int) -> bool:
-    """Whether an earlier command has copied all stages that iterations up to this one share."""
+def _has_all(source: RunFolder, folder: RunFolder, settings: Mapping[str, Any], iteration: int) -> bool:
+    """Whether an earlier command has copied all stages that iterations up to this one share from this run, and none of
+    them was deleted since."""
     path = folder.root / REUSED
     if not path.exists():
         return False
     taken = json.loads(path.read_text(encoding="utf-8"))
+    if taken["run"] != source.root.name or not all((folder.root / stage).exists() for stage in taken.get("stages", ())):
+        return False
     before, differing = int(taken["iteration"]), taken["differing_settings"]
     now, then = (set(_wanted(differing, settings, k)) for k in (iteration, before))
     return iteration <= before or now <= then
@@ -173,13 +178,17 @@ def _other_judge_prompts(
     source: RunFolder, settings: Mapping[str, object], environment: Mapping[str, str]
 ) -> dict[str, str]:
     """Where the prompts of judges differ: what was judged with them, as settings that differ."""
-    other = other_digest(source.root, environment, JUDGE_PROMPTS)
-    if other is None:
-        return {}
-    graded = {"evaluate.judge_prompts": settings.get("grader.kind") != "rule"}
-    judged = {"reward_model.judge_prompts": bool(settings.get("synthetic.n") and settings.get("synthetic.judged"))}
-    told = f"hash {other} in the folder, {environment[JUDGE_PROMPTS]} now"
-    return {key: told for key, asked in (graded | judged).items() if asked}
+    judges_texts = settings.get("synthetic.n") and settings.get("synthetic.judged")
+    asked = {
+        "evaluate.judge_prompts": GRADER_PROMPTS if settings.get("grader.kind") != "rule" else "",
+        "reward_model.judge_prompts": TEXT_JUDGE_PROMPTS if judges_texts else "",
+    }
+    others = {key: other_digest(source.root, environment, name) for key, name in asked.items() if name}
+    return {
+        key: f"hash {other} in the folder, {environment[asked[key]]} now"
+        for key, other in others.items()
+        if other is not None
+    }
 
 
 def differing_stages(root: Path, settings: Mapping[str, object]) -> dict[str, str]:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
-from rest_react.errors import ModelFault
+from rest_react.errors import ModelFault, OutsideFault
 from rest_react.prompts import STOP
 from rest_react.protocols import LLM
 from rest_react.records import Candidate, Hit, LabelledQuestion, Sampling, Step
@@ -200,8 +200,8 @@ class Toolbox:
     examples: Callable[[], Mapping[str, Sequence[LabelledQuestion]]]
     sandbox: Sandbox
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
-    # By family: a maker that refused is not asked and paid again.
-    _refusals: dict[str, str] = field(default_factory=dict)
+    # By family: a maker that refused, or failed, is not asked and paid again by this command.
+    _failures: dict[str, ModelFault | OutsideFault] = field(default_factory=dict)
 
     def to_make(self) -> dict[str, str]:
         """The user's own families whose tool can be made and was not yet, each with what a dispatcher is told of it."""
@@ -225,12 +225,13 @@ class Toolbox:
                     "no maker is set (task.maker)" if self.maker is None else "there are no solved questions of it"
                 )
                 raise ModelFault(f"no tool for {family or 'this question'}, and {missing}")
-            if family in self._refusals:
-                raise ModelFault(self._refusals[family])
+            if family in self._failures:
+                earlier = self._failures[family]
+                raise type(earlier)(str(earlier))
             try:
                 made = await make_tool(self.maker, examples, partial(accepts, family), derive_seed("tool", family))
-            except ModelFault as refusal:
-                self._refusals[family] = str(refusal)
+            except (ModelFault, OutsideFault) as failure:
+                self._failures[family] = failure
                 raise
             self.library.write(family, made)
             return self.library.read(family) or made

@@ -64,6 +64,12 @@ class Charge:
         account = max(0, self.meter.budget.booked(self.meter.role) + tokens - progress.tokens)
         return self.settle_after_kill(note_progress(folder, replace(progress, tokens=tokens, account=account)), folder)
 
+    def settle_failed(self, progress: Progress, counted: int, folder: Path) -> None:
+        """Books what the service counted for a job that failed or was cancelled, often nothing, in place of the
+        estimate. A kill between the two leaves too much charged, not too little."""
+        note_progress(folder, replace(progress, tokens=counted, account=None))
+        self.meter.budget.correct(self.meter.role, counted - progress.tokens)
+
     def settle_after_kill(self, progress: Progress, folder: Path) -> Progress:
         """Books the tokens of a finished job, if an earlier command was killed before it did."""
         if not progress.model or progress.account is None:

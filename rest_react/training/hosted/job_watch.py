@@ -38,8 +38,8 @@ class JobWatch:
         self._told_of_events = False
 
     async def until_done(self, client: "AsyncOpenAI", job_id: str, folder: Path) -> Job:
-        """The job once it has succeeded. Raises UsageError if it failed or was cancelled, OutsideFault if it takes
-        longer than `patience_s`; it continues on the server."""
+        """The job once it has succeeded, failed or was cancelled. Raises OutsideFault if it takes longer than
+        `patience_s`; it continues on the server."""
         deadline = time.monotonic() + self._patience_s
         pause_s = self._poll_s
         seen = events_on_disk(folder)
@@ -53,7 +53,7 @@ class JobWatch:
                 write_loss_curve(folder)
                 return job
             if state in ("failed", "cancelled"):
-                raise UsageError(f"{job.why}; fix the cause, then delete {folder / 'job.json'} to start a new job")
+                return job
             if state == "paused" != before:
                 self._tell(f"job {job_id} is paused; resume it at the provider, or cancel it with finetune.cancel=true")
             if time.monotonic() > deadline:

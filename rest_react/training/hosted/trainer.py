@@ -103,6 +103,9 @@ class HostedTrainer:
                 elif not progress.job:
                     progress = await self._started(client, rows, examples, base, job_seed, progress, folder)
                 job = await self._watch.until_done(client, progress.job, folder)
+                if job.state != "succeeded":
+                    self._charge.settle_failed(progress, job.tokens, folder)
+                    raise UsageError(f"{job.why}; fix the cause, then delete {folder / 'job.json'} to start a new job")
                 progress = self._charge.settle(replace(progress, model=job.model), job.tokens, folder)
             await self._watch.record_checkpoints(client, progress.job, folder)
         finally:

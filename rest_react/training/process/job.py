@@ -28,6 +28,7 @@ from rest_react.training.accelerate_configuration import accelerate_configuratio
 from rest_react.training.process.checkpoints import last_checkpoint
 from rest_react.training.process.loss_curve import loss_lines
 from rest_react.training.process.snapshots import SNAPSHOTS
+from rest_react.training.rows.holdout import HELD_OUT
 from rest_react.weights import resolve_weights
 from rest_react.weights.number_type import NumberType, compute_type_here
 
@@ -123,6 +124,8 @@ def prepare_job(
         say(f"note: {folder}: the model there was trained on other rows, so it is trained again")
         for left in (SNAPSHOTS, "adapter", PUBLISHED, "model"):  # the model last: a kill leaves none of its parts
             remove(folder / left)
+    if HELD_OUT not in files:
+        remove(folder / HELD_OUT)  # of earlier rows
     _write_job(files, str(base_weights(base, run_folder)), folder, seed, training)
     return False
 

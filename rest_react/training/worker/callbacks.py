@@ -69,12 +69,15 @@ def tokens_after_steps(lengths: Sequence[int], batch_size: int) -> list[int]:
 
 
 def checkpoint_seal() -> "TrainerCallback":
-    """Seals each checkpoint (training.process.checkpoints)."""
+    """Seals each checkpoint (training.process.checkpoints), at the interval of this command."""
     from torch import distributed
     from transformers import TrainerCallback
 
     class CheckpointSeal(TrainerCallback):
         """Seals a checkpoint once every process has written its part."""
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+            state.save_steps = args.save_steps  # a state that resumes has the interval of the earlier command
 
         def on_save(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
             if distributed.is_available() and distributed.is_initialized():

@@ -136,8 +136,8 @@ def test_no_stage_is_reused_where_the_prompts_of_the_steps_have_changed(source: 
 def test_what_a_model_graded_with_other_prompts_is_not_reused(tmp_path: Path) -> None:
     given = {**locked_settings(settings()), "grader.kind": "openai"}
     source, mine = RunFolder(tmp_path / "smoke"), RunFolder(tmp_path / "mine")
-    made_with = {"rest-react": "1", "step_prompts": "a", "judge_prompts": "b"}
-    now = {"rest-react": "2", "step_prompts": "a", "judge_prompts": "c"}
+    made_with = {"rest-react": "1", "step_prompts": "a", "grader_prompts": "b", "judge_prompts": "b"}
+    now = {"rest-react": "2", "step_prompts": "a", "grader_prompts": "c", "judge_prompts": "b"}
     lock_settings(source.root, given, made_with)
     for name in (*ITERATION_0, "iter_1/grow"):
         write_summary(source.root / name, {})
@@ -145,6 +145,17 @@ def test_what_a_model_graded_with_other_prompts_is_not_reused(tmp_path: Path) ->
     reuse_stages(source, mine, given, iteration=1, environment=now)
     assert not (mine.root / "iter_0" / "evaluate").exists()
     assert (mine.root / "iter_1" / "grow" / "summary.json").exists()
+
+
+def test_prompts_of_another_filter_of_improve_change_no_reused_grade(tmp_path: Path) -> None:
+    given = {**locked_settings(settings()), "grader.kind": "openai"}
+    source, mine = RunFolder(tmp_path / "smoke"), RunFolder(tmp_path / "mine")
+    made_with = {"step_prompts": "a", "grader_prompts": "b", "judge_prompts": "c"}
+    lock_settings(source.root, given, made_with)
+    for name in (*ITERATION_0, "iter_1/grow"):
+        write_summary(source.root / name, {})
+    reuse_stages(source, mine, given, iteration=1, environment=made_with | {"judge_prompts": "d"})
+    assert (mine.root / "iter_0" / "evaluate" / "world" / "summary.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -169,6 +180,26 @@ def test_a_run_needs_the_other_run_only_for_stages_that_it_has_not_taken_yet(
             reused(source, *overrides, f"iteration={then}")
     else:
         assert reused(source, *overrides, f"iteration={then}") == taken
+
+
+@pytest.mark.parametrize(("overrides", "lost"), [((), "iter_1"), (("policy.model=another",), "iter_1/grow")])
+def test_a_reused_stage_that_was_deleted_is_taken_again_and_not_made_here(
+    source: RunFolder, overrides: tuple[str, ...], lost: str
+) -> None:
+    taken = reused(source, *overrides)
+    shutil.rmtree(source.root.parent / "mine" / lost)
+    assert reused(source, *overrides) == taken
+    shutil.rmtree(source.root.parent / "mine" / lost)
+    shutil.rmtree(source.root)
+    with pytest.raises(UsageError, match="is not a run folder"):
+        reused(source, *overrides)
+
+
+def test_another_run_named_in_grow_reuse_is_read_although_the_first_one_was_taken_from(source: RunFolder) -> None:
+    taken = reused(source)
+    with pytest.raises(UsageError, match="another is not a run folder"):
+        reused(RunFolder(source.root.parent / "another"))
+    assert reused(source) == taken
 
 
 def test_a_student_learns_from_the_texts_that_its_teacher_wrote(source: RunFolder) -> None:
@@ -356,8 +387,12 @@ def test_a_grow_with_losses_on_which_other_reused_stages_depend_is_refused(
     assert "iter_1/grow" in reused(source, *overrides, tolerated={"grow": 0.5})
 
 
-def test_what_reused_iterations_were_grown_on_may_be_refused_before_anything_is_copied(source: RunFolder) -> None:
-    s = settings("run=mine", "grow.reuse=smoke", "grow.reuse_through=1", "grow.questions=world_evaluation")
+@pytest.mark.parametrize("control", [(), ("improve.max_examples=0",)])
+def test_what_reused_iterations_were_grown_on_may_be_refused_before_anything_is_copied(
+    source: RunFolder, control: tuple[str, ...]
+) -> None:
+    reuse = ("run=mine", "grow.reuse=smoke", "grow.reuse_through=1", "grow.questions=world_evaluation")
+    s = settings(*reuse, *control)
     write_lines(source.root / TRAJECTORIES, [trajectory("w1", text="Who?"), trajectory("w2", text="Where?")])
     write_summary(source.stage(1, "grow"), {})
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.errors import ModelFault
+from rest_react.errors import ModelFault, OutsideFault
 from rest_react.prompts import STOP
 from rest_react.protocols import LLM
 from rest_react.records import Completion, Prompt, Sampling
@@ -24,13 +24,15 @@ from rest_react.tasks.tool_maker.states import CLOSINGS
 
 
 class Refusing:
-    """A maker that refuses every request."""
+    """A maker that refuses every request, or cannot be reached."""
 
-    requests = 0
+    def __init__(self, failure: ModelFault | OutsideFault) -> None:
+        self.failure = failure
+        self.requests = 0
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
         self.requests += 1
-        raise ModelFault("m: refused (content_filter)")
+        raise self.failure
 
     async def score(self, prompt: Prompt, options: Sequence[str]) -> None: ...
 
@@ -111,14 +113,17 @@ def test_a_reply_that_reached_its_limit_is_cut_off_though_its_server_does_not_sa
     assert told == ({""} if accepted else {"the reply was cut off at 90 tokens"})
 
 
-def test_a_maker_that_refused_is_not_asked_again_for_each_question_of_the_run(tmp_path: Path) -> None:
-    llm, items = Refusing(), build_items(0, ["word_sorting"], demonstrations=0, train=0, evaluation=1)
+@pytest.mark.parametrize("failure", [ModelFault("m: refused (content_filter)"), OutsideFault("m: HTTP 503: refused")])
+def test_a_maker_that_failed_is_not_asked_again_for_each_question_of_the_run(
+    failure: ModelFault | OutsideFault, tmp_path: Path
+) -> None:
+    llm, items = Refusing(failure), build_items(0, ["word_sorting"], demonstrations=0, train=0, evaluation=1)
     maker = Maker(llm, "m", StepPrompts({}, CLOSINGS, "never"), Sandbox("limits_only"), 99, 0.0, tries=3)
     toolbox = Toolbox(Library(tmp_path), maker, lambda: items.examples, maker.sandbox)
 
     async def ask_three_times() -> None:
         for _ in range(3):
-            with pytest.raises(ModelFault, match="refused"):
+            with pytest.raises(type(failure), match="refused"):
                 await toolbox.tool("word_sorting")
 
     asyncio.run(ask_three_times())

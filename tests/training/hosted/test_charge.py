@@ -73,6 +73,27 @@ def test_a_training_that_is_refused_costs_nothing(tmp_path):
     assert spent(tmp_path)["prompt_tokens"] == 63
 
 
+@pytest.mark.parametrize(("counted", "left"), [({}, 0), ({"trained_tokens": 17}, 17)])
+def test_a_job_that_failed_costs_what_the_service_counted_and_the_next_one_is_charged_anew(tmp_path, counted, left):
+    api = Api(["failed"])
+    api.error = {"code": "invalid_file", "message": "row 2 is too long"}
+
+    def answer(request):
+        reply = api.answer(request)
+        return Reply(reply.status, reply.body | counted) if request.path.startswith("/v1/fine_tuning/jobs/") else reply
+
+    with serve(answer) as server:
+        for _ in range(2):  # the same command again
+            with pytest.raises(UsageError, match=r"row 2 is too long.* delete .*job\.json"):
+                train(server, tmp_path, meter=purse(tmp_path, max_usd=0.01))
+            assert spent(tmp_path)["prompt_tokens"] == left
+        (tmp_path / "job.json").unlink()
+        api.statuses, api.error = ["succeeded"], None
+        counted.clear()
+        train(server, tmp_path, meter=purse(tmp_path, max_usd=0.01))
+    assert spent(tmp_path)["prompt_tokens"] == left + 63
+
+
 def test_a_job_that_may_run_keeps_its_note_and_its_charge_if_the_service_refuses_to_list_jobs(tmp_path):
     api, expired = Api(["running"]), [False]
     refusal = Reply(401, {"error": {"message": "the key has expired"}})

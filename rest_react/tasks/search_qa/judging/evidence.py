@@ -125,7 +125,7 @@ def short_answer(question: str, answer: str) -> str:
     if names and choice:
         return _runs(last, names)[0]
     new = [word for word in words if word[0].lower() not in _words_of(question)]
-    return last[new[0].start() : new[-1].end()] if new else last
+    return str(last[new[0].start() : new[-1].end()] if new else last)
 
 
 def _is_choice(name: str, claim: str, question: str) -> bool:
