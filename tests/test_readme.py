@@ -222,10 +222,9 @@ def test_every_link_between_pages_works(page: str) -> None:
 
 
 def test_the_result_table_shows_a_run_whose_numbers_are_in_the_docs() -> None:
+    page = (ROOT / "docs" / "results" / "README.md").read_text(encoding="utf-8")
     results = re.search(
-        r"^## What it does on two CPU cores$.*?<!-- results -->\n(.+?)<!-- /results -->",
-        README,
-        re.MULTILINE | re.DOTALL,
+        r"^## Three iterations$.*?<!-- results -->\n(.+?)<!-- /results -->", page, re.DOTALL | re.MULTILINE
     )
     assert results is not None
     _, rule, *lines = results[1].splitlines()
@@ -247,6 +246,16 @@ def test_the_example_of_the_published_results_gives_the_difference_that_it_names
     exec(example, {})  # noqa: S102
     mean, low, high = (float(number) for number in re.findall(r"(?:mean|low|high)=([\d.]+)", capsys.readouterr().out))
     assert f"# {points(mean)} points [{points(low)}, {points(high)}]" in example
+
+
+def test_the_example_of_the_library_prints_a_row_of_each_iteration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (example,) = blocks(section(ARCHITECTURE, "## As a library"), "python")
+    monkeypatch.chdir(tmp_path)
+    exec(example, {})  # noqa: S102
+    rows = [line.split()[:2] for line in capsys.readouterr().out.splitlines() if re.match(r"\d world 0\.\d", line)]
+    assert rows == [["0", "world"], ["1", "world"]]
 
 
 def table_cells(iteration: str, row: ResultRow) -> list[str]:
