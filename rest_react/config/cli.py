@@ -32,7 +32,8 @@ from rest_react.terminal.console import say
 from rest_react.text_safety.redaction import secret_in
 
 MULTIRUN = ("-m", "--multirun")
-_CONFIG_FILES = ("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn")
+_CONFIG_FOLDERS, _CONFIG_NAMES = ("--config-dir", "-cd", "--config-path", "-cp"), ("--config-name", "-cn")
+_TRUE = ("true", "True", "TRUE", "1", "yes", "on")
 _SWEEP_DIR = "hydra.sweep.dir"
 # Hydra's options of two dashes; `--run`, its default, is left out: who writes it means the setting.
 _HYDRA = (
@@ -53,10 +54,10 @@ def checked(arguments: Sequence[str]) -> list[str]:
     others = [spell_out(argument, multirun=multirun) for argument in arguments if argument not in MULTIRUN]
     spelt = [*sweeps, *others]
     if options := {argument.partition("=")[0] for argument in others if argument.startswith("-")}:
-        if multirun and options <= set(_CONFIG_FILES):  # the user's own files, which only Hydra reads
-            dry = "dry_run=true" in others
-            output = next((text(word.removeprefix("output=")) for word in others if word.startswith("output=")), None)
-            folder = _new_sweep(Path(output or "outputs").resolve(), dry_run=dry)
+        if multirun and options <= {*_CONFIG_FOLDERS, *_CONFIG_NAMES}:  # the user's own files, which only Hydra reads
+            folder = _new_sweep(
+                Path(_plainly(others, "output") or "outputs").resolve(), dry_run=_plainly(others, "dry_run") in _TRUE
+            )
             return [*sweeps, as_text(_SWEEP_DIR, str(folder)), *others]
         return spelt  # --help, --cfg job and the like start no run
     try:
@@ -97,7 +98,7 @@ def _secrets_of_files(arguments: Sequence[str]) -> Iterator[str]:
     """The same for configuration files of the user: only Hydra reads them, and it copies them into the run's folder."""
     for option, following in pairwise([*arguments, ""]):
         name, _, value = option.partition("=")
-        if name in _CONFIG_FILES[:4]:
+        if name in _CONFIG_FOLDERS:
             for path in sorted(Path(value or following).rglob("*.yaml")):
                 text = path.read_text(encoding="utf-8", errors="replace")
                 if secret := secret_in(text):
@@ -108,11 +109,16 @@ def _secrets_of_files(arguments: Sequence[str]) -> Iterator[str]:
 
 def sweep_folder(arguments: Sequence[str]) -> Path | None:
     """Where a sweep records the outcomes of its jobs, from the arguments that `checked` returned; None for one run."""
-    key = f"{_SWEEP_DIR}="
-    if not any(word.startswith(key) for word in arguments[:2]):
+    if not any(word.startswith(f"{_SWEEP_DIR}=") for word in arguments[:2]):
         return None
-    *_, last = (word.removeprefix(key) for word in arguments if word.startswith(key))  # a user's own comes behind ours
-    return Path(text(last))
+    ours = next(word for word in arguments if word.startswith(f"{_SWEEP_DIR}="))
+    return Path(_plainly(arguments, _SWEEP_DIR) or text(ours.partition("=")[2]))
+
+
+def _plainly(words: Sequence[str], key: str) -> str:
+    """The last value that the words give this setting; empty without one, or if it is swept or interpolated."""
+    *_, last = ("", *(text(word.partition("=")[2]) for word in words if word.startswith(f"{key}=")))
+    return "" if "," in last or "${" in last else last
 
 
 def _new_sweep(root: Path, *, dry_run: bool) -> Path:

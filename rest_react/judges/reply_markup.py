@@ -22,8 +22,14 @@ _MOST_OBJECTS = 5
 _BEGINS_OBJECT = re.compile(r"\{\s*[\"']")
 # A quotation inside a sentence.
 QUOTATION = re.compile(r"\"[^\"\n]*\"|“[^“”\n]*”")
-_QUOTED = re.compile(rf"{QUOTATION.pattern}|`[^`\n]*`")
+_QUOTED = re.compile(rf"(?<!\w)(?:{QUOTATION.pattern}|`+[^`\n]*`+)")
 _SEVERAL_WORDS = re.compile(r"\w\W+\w|=")
+# Words before a quotation that is the judge's own verdict: none, a label, or a conclusion.
+_OWN = re.compile(
+    r"(?:^[\W_]*(?:(?:my|the|final|overall) )*(?:verdict|answer|output|result|conclusion|judge?ment|grade|decision):"
+    r"|(?:^|[.,;:!?]\W*)(?:so|therefore|thus|hence|I) ?(?:return)?|^)[\W_]*",
+    re.IGNORECASE,
+)
 
 
 def strip_wrappers(body: str) -> str:
@@ -32,12 +38,16 @@ def strip_wrappers(body: str) -> str:
 
 
 def without_quotations(line: str) -> str:
-    """The line without what it quotes: a judge may quote a verdict that stands in the answer that it judges. A single
-    word stays (`= "True"`), and so does a line that is one quotation as a whole."""
-    whole = line.strip()
-    if _QUOTED.fullmatch(whole):
-        return whole[1:-1]
-    return _QUOTED.sub(lambda match: "" if _SEVERAL_WORDS.search(match[0]) else match[0], line)
+    """The line without what it quotes in a sentence: a judge may quote a verdict that stands in the answer that it
+    judges. A single word stays (`= "True"`), and so does a quotation that begins the line, or stands behind a label or
+    "so"."""
+
+    def kept(match: re.Match[str]) -> str:
+        before = line[max(0, match.start() - 80) : match.start()]
+        own = any(found.end() == len(before) for found in _OWN.finditer(before)) or not before.strip()
+        return match[0].strip('`"“”') if own or not _SEVERAL_WORDS.search(match[0]) else ""
+
+    return _QUOTED.sub(kept, line)
 
 
 def last_labelled(pattern: re.Pattern[str], body: str) -> re.Match[str] | None:

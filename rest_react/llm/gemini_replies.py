@@ -4,8 +4,8 @@
     reply.completions[0].text
 
 A sample's log-probability is the sum over its tokens, or the reply's average times their number. Thinking tokens are
-billed as output but belong to no sample: where samples have no log-probabilities, so that nothing is divided by their
-tokens, the first one counts them, for the costs in summaries. Impossible counts are ignored (remote.usage).
+billed as output but belong to no sample, so the budget has them and the costs in summaries have not. Impossible counts
+are ignored (remote.usage).
 Not here: requests (gemini).
 """
 
@@ -63,8 +63,6 @@ def read_gemini_reply(reply: "GenerateContentResponse", model: str, n: int, most
     samples = [_completion(one, share + (i < rest), usage.prompt or 0, longest) for i, one in enumerate(candidates)]
     if not usage.impossible and usage.completion is None and all(one.tokens for one in samples):
         usage = replace(usage, completion=sum(one.tokens for one in samples) + (thoughts or 0))
-    if thoughts and all(one.logprob is None for one in samples):
-        samples[0] = replace(samples[0], tokens=samples[0].tokens + thoughts)
     return GeminiReply(samples[:n], thoughts or 0, usage)
 
 

@@ -9,8 +9,8 @@
 A call starts if the amount spent, the worst cases of all calls in flight and its own worst case fit into the limit.
 Otherwise it waits for calls in flight to end. If none is in flight, `BudgetReached` ends the run. So spending ends at
 most one call's worst case below the limit. The tokens of a prompt are an estimate, more than tokenizers make of prose:
-where a server counts more (digits, some scripts, a prompt counted once per sample), later calls of the role reserve as
-many times more, and only the calls in flight until then can exceed the limit.
+where a server counts more (digits, some scripts, a prompt counted once per sample), later calls of the role reserve
+more, too, and only the calls in flight until then can exceed the limit.
 Not here: calls per minute (limiter), and what a stage cost (metrics.prices).
 """
 
@@ -30,7 +30,7 @@ from rest_react.errors import BudgetReached, RunFolderError, UsageError, disk_er
 from rest_react.metrics.prices import Price
 from rest_react.protocols import LLM
 from rest_react.records import Completion, OptionScores, Prompt, Sampling
-from rest_react.remote.usage import Tokens, Usage, charged
+from rest_react.remote.usage import OF_TEMPLATE, Tokens, Usage, charged
 from rest_react.storage.files import write_file
 from rest_react.terminal.console import say
 
@@ -101,7 +101,7 @@ class Budget:
         self._max_tokens = max_tokens
         self._accounts: dict[str, _Account] = {}  # with the worst cases of calls in flight
         self._in_flight = 0
-        self._beyond: dict[str, float] = {}  # by role: how many times its estimate a prompt had at most
+        self._beyond: dict[str, tuple[float, int]] = {}  # by role: what prompts had beyond estimates, see _learn
         self._settled = asyncio.Event()
         self._file: int | None = None
         self._path = Path()
@@ -144,14 +144,22 @@ class Budget:
             yield bill
         finally:
             self._in_flight -= 1
-            if bill.owed.prompt > estimated > 0:
-                self._beyond[role] = max(self._beyond.get(role, 1.0), bill.owed.prompt / estimated)
+            self._learn(role, estimated, bill.owed.prompt)
             self._book(role, 0, bill.owed.prompt - worst.prompt, bill.owed.completion - worst.completion)
             self._settled.set()
             self._settled = asyncio.Event()
 
     def _reserved(self, role: str, prompt: int, completion: int) -> Tokens:
-        return Tokens(math.ceil(prompt * self._beyond.get(role, 1.0)), completion)
+        times, more = self._beyond.get(role, (1.0, 0))
+        return Tokens(math.ceil(prompt * times) + more, completion)
+
+    def _learn(self, role: str, estimated: int, prompt: int) -> None:
+        """Notes by how much a prompt was longer than estimated: as far as a template explains it, in tokens that every
+        call has; beyond that, in times of the estimate."""
+        times, more = self._beyond.get(role, (1.0, 0))
+        if estimated and prompt > math.ceil(estimated * times) + more:
+            more = max(more, min(prompt - estimated, OF_TEMPLATE))
+            self._beyond[role] = (max(times, (prompt - more) / estimated), more)
 
     def correct(self, role: str, prompt_tokens: int) -> None:
         """Adds tokens that a service counted after a call had ended, or takes back those of a call that it refused: at

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from rest_react.records import Sampling
 
-_OF_TEMPLATE = 2048  # tokens that a server may add to a prompt: the template's system turn, tools, dates
+OF_TEMPLATE = 2048  # tokens that a server may add to a prompt: the template's system turn, tools, dates
 _SLACK = 16  # tokens that a server may count beyond a sample's limit: end of turn, special tokens
 _THOUGHTS = 65_536  # thinking tokens of one sample, if the server does not count them against the limit
 
@@ -48,7 +48,7 @@ class Usage:
 def most_tokens(request: bytes, n: int, sampling: Sampling) -> Tokens:
     """An upper bound on the tokens of a call with this request, without thinking. A token has at least one byte, and
     some servers count the prompt once for each of the n samples."""
-    return Tokens(n * (len(request) + _OF_TEMPLATE), n * (sampling.max_tokens + _SLACK))
+    return Tokens(n * (len(request) + OF_TEMPLATE), n * (sampling.max_tokens + _SLACK))
 
 
 def with_thoughts(most: Tokens, n: int) -> Tokens:

@@ -311,6 +311,12 @@ def test_a_sweep_with_the_user_s_own_configuration_files_has_its_records(
     folder = cli.sweep_folder(checked(["-m", f"--config-dir={tmp_path}", "seed=1,2", "output=out"]))
     assert folder is not None
     assert folder.parent == tmp_path / "out" / "multirun"
+    interpolated = cli.sweep_folder(checked(["-m", f"--config-dir={tmp_path}", "seed=1,2", "output=out/${seed}"]))
+    assert interpolated is not None
+    assert interpolated.parent == tmp_path / "outputs" / "multirun"
+    forecast = cli.sweep_folder(checked(["-m", f"--config-dir={tmp_path}", "seed=1,2", "dry_run=True"]))
+    assert forecast is not None
+    assert not forecast.is_relative_to(tmp_path)
     assert cli.sweep_folder(checked(["-m", "--help"])) is None
 
 
@@ -320,6 +326,9 @@ def test_the_user_s_own_folder_of_a_sweep_is_where_its_jobs_are_looked_for(
     monkeypatch.chdir(tmp_path)
     given = ["-m", "run=of_${seed}", "seed=1,2", f"hydra.sweep.dir={tmp_path}/mine"]
     assert cli.sweep_folder(checked(given)) == tmp_path / "mine"
+    of_hydra = cli.sweep_folder(checked([*given[:3], "hydra.sweep.dir=out/${now:%Y}"]))
+    assert of_hydra is not None
+    assert of_hydra.parent == tmp_path / "outputs" / "multirun"
 
 
 def test_stop_prints_the_message_and_exits_with_the_status_of_the_error(capsys: pytest.CaptureFixture[str]) -> None:

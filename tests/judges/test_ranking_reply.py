@@ -66,7 +66,12 @@ from tests.judges.odd_replies import AFTER_REASONING, REASONING, REPETITIONS, WO
         ("RANKING: 3 < 1 < 2", ()),
         ("RANKING (worst to best): 2, 3, 1", ()),
         ("Best of 3 outputs is 2", ()),
-        ("BEST: 3\nRANKING: 1st: 3, 2nd: 1, 3rd: 2", (2, 0, 1)),
+        ("BEST: 3\nRANKING: 1st: 3, 2nd: 2, 3rd: 1", (2, 0, 1)),  # BEST alone counts
+        ("RANKING: 3, 2, 1<|im_end|>", (2, 1, 0)),
+        ("RANKING: 3, 1, 2</s>", (2, 0, 1)),
+        ("<ranking>3, 2, 1</ranking>", (2, 1, 0)),
+        ("RANKING: 3, 2, 1. Output 1 misses the 19th century.", (2, 1, 0)),
+        ("Ranking from worst to best:\n2, 3, 1", ()),
         ("BEST: 3\nRANKING: 3 - 9/10, 1 - 7/10, 2 - 5/10", (2, 0, 1)),
         ("RANKING: 3, 1, 2. Output 3 names all 12 mills.", (2, 0, 1)),
         ('{"best": 0, "ranking": [0, 2, 1]}', ()),

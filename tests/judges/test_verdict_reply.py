@@ -102,6 +102,15 @@ from tests.judges.odd_replies import AFTER_REASONING, REASONING, REPETITIONS, WO
         ("The ANSWER field contains the text `= True`. The answer is incorrect.", "incorrect"),
         ("`Check_Answer(ORIGINAL_QUESTION, ANSWER, REF_ANSWER) = True`", "correct"),
         ('Check_Answer(...) = "False"', "incorrect"),
+        ("`Check_Answer(...) = True`.", "correct"),
+        ("Verdict: `Check_Answer(...) = True`", "correct"),
+        ("**`Check_Answer(...) = True`**", "correct"),
+        ("- `Check_Answer(...) = False`", "incorrect"),
+        ("So `Check_Answer(...) = False`.", "incorrect"),
+        ("`Check_Answer(...) = True` because both name Lyon.", "correct"),
+        ("Both name Lyon, so `return True`.", "correct"),
+        ("Output: ```Check_Answer(...) = True```", "correct"),
+        ('A 5" pipe. Check_Answer(...) = True. It is 6" wide.', "correct"),
     ],
 )
 def test_a_verdict_is_parsed_in_every_usual_form_and_never_guessed(reply: str, verdict: str) -> None:

@@ -146,12 +146,12 @@ def test_a_model_that_refuses_to_give_several_is_asked_for_one_at_a_time_from_th
     assert [r.json["generationConfig"]["candidateCount"] for r in server.requests] == [2, 1, 1, 1, 1]
 
 
-def test_thoughts_are_billed_as_output_and_are_in_the_tokens_of_a_sample_without_log_probabilities(tmp_path):
+def test_thoughts_are_billed_as_output_and_count_for_no_sample(tmp_path):
     usage = {"promptTokenCount": 50, "candidatesTokenCount": 10, "thoughtsTokenCount": 900}
     budget = Budget()
     budget.keep_in(tmp_path / "spending.json")
     with serve(lambda _: Reply(200, {"candidates": [candidate("x")], "usageMetadata": usage})) as server:
-        assert ask(server, meter=Meter(budget, "policy")) == [Completion("x", 910, None, "stop", 50)]
+        assert ask(server, meter=Meter(budget, "policy")) == [Completion("x", 10, None, "stop", 50)]
     spent = json.loads((tmp_path / "spending.json").read_text())
     assert spent == {"policy": {"calls": 1, "prompt_tokens": 50, "completion_tokens": 910}}
 

@@ -285,6 +285,31 @@ def test_a_prompt_of_more_tokens_than_estimated_makes_later_calls_reserve_as_man
     assert asyncio.run(main()) == 3
 
 
+@pytest.mark.parametrize(
+    ("calls", "reserved"),
+    [
+        ([(60, 1500)], (1000, 2440)),  # a template of 1,440 tokens is no factor of the next prompt
+        ([(1000, 9048)], (2000, 16_048)),
+        ([(1000, 900)], (1000, 1000)),
+        ([(100, 150), (100, 120)], (100, 150)),
+    ],
+)
+def test_what_a_template_adds_is_added_and_what_a_tokenizer_multiplies_is_multiplied(
+    calls: list[tuple[int, int]], reserved: tuple[int, int]
+) -> None:
+    async def main() -> None:
+        budget = Budget()
+        for estimated, counted in calls:
+            async with budget.call("policy", Tokens(estimated, 0)) as bill:
+                bill.owed = Tokens(counted, 0)
+        async with budget.call("policy", Tokens(reserved[0], 0)) as bill:
+            assert bill.worst.prompt == reserved[1]
+        async with budget.call("grader", Tokens(10, 0)) as bill:
+            assert bill.worst.prompt == 10
+
+    asyncio.run(main())
+
+
 def test_a_call_waits_while_what_is_in_flight_may_leave_room() -> None:
     async def main() -> list[str]:
         budget, events = Budget(max_tokens=WORST.total + 10), []

@@ -90,14 +90,14 @@ _DENIAL_AFTER = re.compile(
     r"|not (?:true|right|correct|so|the case|confirmed|certain))(?!\S)"
     r"| \( (?:wrong|incorrect|not|false|untrue|unlikely|unconfirmed|doubtful|disputed|\?)(?!\S)"
     r"| (?:[,.] )?(?:is|was) (?:only |just |merely )?(?:a|one|an)(?: \w+)? (?:possibility|option|candidate|guess)\b"
-    r"| (?:never|hardly|(?:was|is) (?:\w+ )?falsely|(?:had|played|took) no (?:role|part|hand|share|say))(?!\S)"
-    r"| (?:failed|refused) to\b"
     r"| (?:नहीं|아니|아닙|않|없|ليس)"
 )
 _CORRECTION_AFTER = re.compile(
-    r"(?<!\S)(?:no wait|wait no|wait(?= ,)|no , wait|actually|correction|scratch that|on second thought|i mean"
-    r"|or rather)\b|(?<!\S)no [,:;] \w"
+    r"(?<!\S)(?:no wait|wait no|(?<=[.,;:!?(—] )wait(?= ,)|no , wait|actually|correction|scratch that"
+    r"|on second thought|i mean|or rather)\b|(?<!\S)no [,:;] \w"
 )
+# What is denied behind the mention is its answer where the verb is the question's: "Ada never founded it", who founded?
+_DENIED_VERB_AFTER = re.compile(r" (?:never|hardly|(?:was|is) (?:\w+ )?falsely) (\w+)")
 _QUESTION_MARK_AFTER = re.compile(r"[^.;!?|]{0,200}\?")
 _SOME_OTHERS = re.compile(r"\bsome\b[^.;!?|]{0,200}\bothers?\b")
 _DENIAL_EARLIER = re.compile(r"\b(?:not|never|hardly|neither) , [^.;!?|]{0,80}, $|\b(?:not|never|hardly) , \w+ , ")
@@ -158,6 +158,7 @@ def why_not_asserted(answer: str, start: int, end: int, question: str, golds: It
         _DENIAL_BEFORE.search(whole_clause.rstrip(" ") + " ")
         or _DENIAL_EARLIER.search(before)
         or _DENIAL_AFTER.match(after)
+        or ((denied := _DENIED_VERB_AFTER.match(after)) and denied[1] in question_words and not DENIAL.search(asked))
     ):
         return "the gold answer is denied or left open"
     if comparison and comparison[1] not in question_words and not _NAMED_AFTER.search(clause):
@@ -179,15 +180,23 @@ def why_not_asserted(answer: str, start: int, end: int, question: str, golds: It
 def admits_ignorance(claim: str, question: str) -> bool:
     """Whether a claim says that the answer is not known ("No link says who"), in words that the question does not
     have."""
-    said, asked = (f"{lower_case(cased_words(text))} ." for text in (claim, question))
-    found = (match[0] for pattern in (_ADMITS_IGNORANCE, _ADMITS_BEFORE) for match in pattern.finditer(said))
-    return _UNKNOWN_ALONE.fullmatch(said) is not None or any(words not in asked for words in found)
+    cased, asked = (f"{cased_words(text)} ." for text in (claim, question))
+    said, asked = lower_case(cased), lower_case(asked)
+    found = (match for pattern in (_ADMITS_IGNORANCE, _ADMITS_BEFORE) for match in pattern.finditer(said))
+    return _UNKNOWN_ALONE.fullmatch(said) is not None or any(
+        match[0] not in asked and not _is_title(cased[match.start() : match.end()]) for match in found
+    )
 
 
-def corrects(behind: str, other: str) -> bool:
-    """Whether the text behind a mention takes it back and then has `other` ("wait , no : it is ...")."""
+def _is_title(words: str) -> bool:
+    """Whether a capital begins one of the words behind the first: "I Don't Know How to Love Him"."""
+    return any(word[0].isupper() for word in words.split()[1:])
+
+
+def corrected_to(behind: str) -> str:
+    """What follows behind a mention and words that take it back ("wait , no : it is ..."); empty without such words."""
     correction = _CORRECTION_AFTER.search(behind)
-    return correction is not None and other in behind[correction.start() :]
+    return behind[correction.end() :] if correction else ""
 
 
 def _clause(before: str) -> str:

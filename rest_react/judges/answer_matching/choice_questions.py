@@ -17,7 +17,7 @@ from typing import Literal
 
 import regex
 
-from rest_react.judges.answer_matching.assertion import DENIAL, corrects, why_not_asserted
+from rest_react.judges.answer_matching.assertion import DENIAL, corrected_to, why_not_asserted
 from rest_react.judges.answer_matching.canonical_text import canonicalise, clauses_in_lower_case, lower_case
 from rest_react.judges.answer_matching.gold_mentions import canonical_words, pattern_of
 from rest_react.records import LabelledQuestion, Verdict
@@ -42,8 +42,8 @@ _CONTRAST = re.compile(
     r"(?:, )?\b(?:(?P<cue>before|after)|(?:and |but )?not|rather than|instead of|unlike|as opposed to"
     r"|(?:as )?compared (?:to|with)|in contrast to|over|than|versus|vs)(?: (?:the|that of|of|in|by|for))* @\d+"
 )
-_QUESTION = re.compile(r"(?:^|(?<=[.;!?]))[^.;!?]*\?(?= |$)")
-_NO_MORE = re.compile(rf"\bno (?:{_CUE})\b")
+_QUESTION = re.compile(r"(?:^|(?<=[.;!?]))[^.;!?]*\?(?= (?![,;])|$)")
+_NO_MORE = re.compile(rf"\bno (?:{_CUE})\b(?! than)")
 _CHOICE = re.compile(r"\b(?:between|of|comparing) (?:the )?@\d+ (?:and|or) (?:the )?@\d+")
 _CLAUSES = re.compile(
     r" ?[.;!?](?= |$)| ?(?:, )?\b(so|therefore|thus|hence|consequently|meaning|making|which means|which makes|while"
@@ -93,7 +93,8 @@ def choice_verdict(question: LabelledQuestion, text: str, golds: Sequence[str], 
         marked = _QUESTION.sub(" ", marked)  # a title may have a question mark of its own
     if "@0" not in mentioned:
         return Verdict("incorrect", "the gold answer is not mentioned")
-    asserted = _asserted_choices(marked, _direction(mark(canonicalise(question.question.text))), len(rivals))
+    direction = _direction(mark(canonicalise(question.question.text)))
+    asserted = _asserted_choices(marked, direction, len(rivals))
     if asserted == {"@0"}:
         mentions = [
             match.span() for match in pattern.finditer(lower_case(text)) if choices[(match.lastindex or 1) - 1][1] == 0
@@ -104,11 +105,22 @@ def choice_verdict(question: LabelledQuestion, text: str, golds: Sequence[str], 
         if mentioned == {"@0"}:
             reason = why_not_asserted(text, start, end, question.question.text, question.answers)
         else:
-            reason = "the answer gives another answer as well" if corrects(mark(lower_case(text[end:])), "@") else ""
+            taken_back = _names_rival(corrected_to(mark(lower_case(text[end:]))), direction)
+            reason = "the answer gives another answer as well" if taken_back else ""
         return Verdict("incorrect", reason) if reason else Verdict("correct", "asserts the gold answer alone")
     if "@0" in asserted:
         return Verdict("incorrect", "asserts a competing answer as well")
     return Verdict("incorrect", "asserts a competing answer" if asserted else "mentions but does not assert the answer")
+
+
+def _names_rival(correction: str, direction: tuple[int, int] | None) -> bool:
+    """Whether a clause of a correction asserts another choice than the gold one: it names it alone, or compares."""
+    for clause in _CLAUSES.split(f"{_CONTRAST.sub(lambda m: m['cue'] or '', correction)} ")[::2]:
+        named = set(re.findall(r"@\d+", clause))
+        alone = _CHOICE_ALONE.match(clause.strip(" ,().:")) is not None
+        if named and "@0" not in named and (alone or _stance(clause, direction) == "same"):
+            return True
+    return False
 
 
 def _direction(question: str) -> tuple[int, int] | None:

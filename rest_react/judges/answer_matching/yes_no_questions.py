@@ -23,8 +23,9 @@ _OPEN_QUESTION = re.compile(r"(?:who|whom|whose|what|which|where|when|how)\b")
 _UNCERTAIN = re.compile(
     r"\b(?:not (?:sure|known|clear|certain|possible|enough|mentioned|stated|say)|(?:un|in)(?:sure|clear|known|certain)"
     r"|can not|could not (?:be|find|determine)|does not (?:say|mention|state|tell)|(?:do|does|did) not know"
-    r"|insufficient|impossible to|maybe|perhaps|possibly|might|may be|could be|yes (?:or|and|/|nor) no|wrong to say"
-    r"|guess(?:ing)?)\b"
+    r"|insufficient|impossible to|maybe|perhaps|possibly|might|may be|could be|yes (?:or|and|/|nor) no"
+    r"|(?<!not )(?<!not be )wrong to say"
+    r"|(?:only|just|merely|wild) (?:a )?guess|guessing)\b"
 )
 _WORD_ITSELF = re.compile(r"^(?:[.,;:!?(] )?(?:(?:is|was|answer|so|therefore|thus|hence|but) )?(?:yes|no)")
 _SAYS_YES = r"(?<!\S)(?<!not )yes(?!\S)"
@@ -42,9 +43,11 @@ _OPEN_AFTER = re.compile(
     r"|(?:the|these|those|my) (?:\w+ ){0,2}?(?:results?|sources?|links?|passages?|information|context|documents?"
     r"|snippets?|data) (?:do|does|did) not (?:\w+ )?(?:say|state|mention|provide|contain|specify|specifie|give"
     r"|indicate|include|tell|answer)|(?:not enough|insufficient) (?:information|evidence|data)"
-    r"|i (?:am|was) (?:\w+ )?guessing|(?:is|was|would be) (?:not|wrong|incorrect)"
-    r"|possibly|perhaps|maybe|not (?:sure|certain)|unsure|\?)(?!\S)"
+    r"|i (?:am|was) (?:\w+ )?guessing|possibly|perhaps|maybe|not (?:sure|certain)|unsure)(?!\S)"
 )
+
+# "Yes?" as the last word, and "Yes is not the answer".
+_TAKEN_BACK = re.compile(r" (?:\?(?= ?$)|(?:is|was|would be) (?:not|wrong|incorrect)(?!\S))")
 
 
 def asks_yes_or_no(question: str, golds: Sequence[str]) -> bool:
@@ -68,6 +71,7 @@ def yes_no_verdict(text: str, golds: Sequence[str]) -> Verdict:
     if len({word for _, word in mentions}) == 2:
         return Verdict("incorrect", "asserts both yes and no")
     at, asserted = mentions[0]
-    if opened := _OPEN_AFTER.match(_WORD_ITSELF.sub("", text[at:], count=1)):
+    behind = _WORD_ITSELF.sub("", text[at:], count=1)
+    if opened := _OPEN_AFTER.match(behind) or _TAKEN_BACK.match(behind):
         return Verdict("incorrect", f"undecided: {opened[0].strip(' ,.;:')!r}")
     return Verdict("correct" if asserted in expected else "incorrect", f"asserts {asserted}")

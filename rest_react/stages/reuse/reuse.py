@@ -23,10 +23,12 @@ from rest_react.storage.files import write_json
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import (
     GRADER_PROMPTS,
+    JUDGE_PROMPTS,
     TEXT_JUDGE_PROMPTS,
     differing_data,
     differing_settings,
     other_digest,
+    read_environments,
     read_settings,
 )
 from rest_react.storage.summaries import read_summary
@@ -183,9 +185,12 @@ def _other_judge_prompts(
         "evaluate.judge_prompts": GRADER_PROMPTS if settings.get("grader.kind") != "rule" else "",
         "reward_model.judge_prompts": TEXT_JUDGE_PROMPTS if judges_texts else "",
     }
-    others = {key: other_digest(source.root, environment, name) for key, name in asked.items() if name}
+    recorded = {name for one in read_environments(source.root) for name in one}
+    # An earlier version recorded one hash for all judges.
+    names = {key: name if name in recorded else JUDGE_PROMPTS for key, name in asked.items() if name}
+    others = {key: other_digest(source.root, environment, name) for key, name in names.items()}
     return {
-        key: f"hash {other} in the folder, {environment[asked[key]]} now"
+        key: f"hash {other} in the folder, {environment[names[key]]} now"
         for key, other in others.items()
         if other is not None
     }

@@ -17,6 +17,7 @@ Not here: the folder of tools (library), and which question needs which tool (ta
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -40,6 +41,7 @@ from rest_react.tasks.tool_maker.step_views import ANSWER
 from rest_react.text_safety.escaping import quote
 from rest_react.trajectories.parsed import CUT_OFF
 
+_FAILED_FOR_S = 300.0  # a maker that could not be reached is not asked again before
 MAKER = "task.maker"  # the role: the name of its settings
 EXAMPLE = 200  # characters of a question that stands for its family in the dispatcher's list
 IsRight: TypeAlias = Callable[[str, Sequence[str]], bool]
@@ -200,8 +202,8 @@ class Toolbox:
     examples: Callable[[], Mapping[str, Sequence[LabelledQuestion]]]
     sandbox: Sandbox
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
-    # By family: a maker that refused, or failed, is not asked and paid again by this command.
-    _failures: dict[str, ModelFault | OutsideFault] = field(default_factory=dict)
+    # By family: a maker that refused is not asked and paid again by this command; one that failed, not for a while.
+    _failures: dict[str, tuple[ModelFault | OutsideFault, float]] = field(default_factory=dict)
 
     def to_make(self) -> dict[str, str]:
         """The user's own families whose tool can be made and was not yet, each with what a dispatcher is told of it."""
@@ -215,7 +217,7 @@ class Toolbox:
 
     async def tool(self, family: str) -> MadeTool:
         """The tool of a family, or the attempt to make it. Raises ModelFault where there is nothing to make it from, or
-        the maker refuses to answer."""
+        the maker refuses to answer; OutsideFault where the maker or the sandbox fails, or has just failed."""
         async with self._locks.setdefault(family, asyncio.Lock()):
             if (found := self.library.read(family)) is not None:
                 return found
@@ -226,12 +228,13 @@ class Toolbox:
                 )
                 raise ModelFault(f"no tool for {family or 'this question'}, and {missing}")
             if family in self._failures:
-                earlier = self._failures[family]
-                raise type(earlier)(str(earlier))
+                earlier, when = self._failures[family]
+                if isinstance(earlier, ModelFault) or time.monotonic() - when < _FAILED_FOR_S:
+                    raise type(earlier)(str(earlier))
             try:
                 made = await make_tool(self.maker, examples, partial(accepts, family), derive_seed("tool", family))
             except (ModelFault, OutsideFault) as failure:
-                self._failures[family] = failure
+                self._failures[family] = (failure, time.monotonic())
                 raise
             self.library.write(family, made)
             return self.library.read(family) or made

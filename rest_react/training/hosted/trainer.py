@@ -99,13 +99,14 @@ class HostedTrainer:
         try:
             if not progress.model:
                 if self._cancel:
-                    await self._stop(client, progress, folder)
+                    progress = await self._stop(client, progress, folder)
                 elif not progress.job:
                     progress = await self._started(client, rows, examples, base, job_seed, progress, folder)
                 job = await self._watch.until_done(client, progress.job, folder)
                 if job.state != "succeeded":
                     self._charge.settle_failed(progress, job.tokens, folder)
-                    raise UsageError(f"{job.why}; fix the cause, then delete {folder / 'job.json'} to start a new job")
+                    what_to_do = "remove finetune.cancel" if self._cancel else "fix the cause"
+                    raise UsageError(f"{job.why}; {what_to_do}, then delete {folder / 'job.json'} to start a new job")
                 progress = self._charge.settle(replace(progress, model=job.model), job.tokens, folder)
             await self._watch.record_checkpoints(client, progress.job, folder)
         finally:
@@ -136,17 +137,13 @@ class HostedTrainer:
             self._charge.take_back(progress, folder)
             raise
 
-    async def _stop(self, client: "AsyncOpenAI", progress: Progress, folder: Path) -> None:
+    async def _stop(self, client: "AsyncOpenAI", progress: Progress, folder: Path) -> Progress:
         """Cancels the job in `folder/job.json`, or the job that a killed run started without saving its id."""
         job = progress.job or await self._job_of_a_killed_run(client, progress)
         if not job:
             raise UsageError(f"{folder}: no job was started here, so there is none to cancel; remove finetune.cancel")
         await self._service.ask("cancelling the job", lambda: client.fine_tuning.jobs.cancel(job))
-        note_progress(folder, replace(progress, job=job))
-        raise UsageError(
-            f"{self._base_url}: fine-tuning job {job} was cancelled. To start a new job, delete {folder / 'job.json'} "
-            "and run the same command without finetune.cancel"
-        )
+        return note_progress(folder, replace(progress, job=job))
 
     async def _job_of_a_killed_run(self, client: "AsyncOpenAI", progress: Progress) -> str:
         """The job over the uploaded file, which a killed run started without saving its id; empty if there is none."""

@@ -10,10 +10,6 @@ from rest_react.judges.answer_matching.canonical_text import cased_words, lower_
         ("I doubt it is Paris.", "know"),
         ("It is not Paris.", "denied"),
         ("Paris is unlikely.", "denied"),
-        ("Paris never was.", "denied"),
-        ("Paris was falsely named.", "denied"),
-        ("Paris played no role.", "denied"),
-        ("Paris failed to win.", "denied"),
         ("It is larger than Paris.", "comparison"),
         ("Is it Paris?", "question"),
         ("It is Paris. Actually, it is Lyon.", "gives another"),
@@ -68,6 +64,27 @@ def test_what_is_not_known_of_something_else_does_not_count(says: str) -> None:
 def test_a_claim_admits_that_the_answer_is_not_known(claim: str, admits: bool) -> None:
     assert admits_ignorance(claim, "Where did she live?") is admits
     assert not admits_ignorance("She was not known in Lund.", "Why is it said that she was not known in Lund?")
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer", "right"),
+    [
+        ("Who founded Vell?", "Paris never founded it.", False),
+        ("Who is credited with it?", "Paris was falsely credited.", False),
+        ("Who was convicted of treason?", "Paris was falsely convicted of treason, in 1894.", False),
+        ("Who was wrongly convicted of treason?", "Paris was falsely convicted of treason.", True),
+        ("Which composer did not marry?", "Paris never married.", True),
+        ("Which planet was never visited?", "Paris never had a lander.", True),
+        ("Which team lost the final?", "Paris failed to win the final.", True),
+        ("Where did they play?", "They played in Paris after a long wait, in 1890.", True),
+    ],
+)
+def test_a_verb_that_is_denied_behind_the_mention_counts_where_the_question_asks_for_it(
+    asked: str, answer: str, right: bool
+) -> None:
+    text = cased_words(answer)
+    at = text.index("Paris")
+    assert (why_not_asserted(text, at, at + 5, asked, ["Paris"]) == "") is right
 
 
 def test_an_asserted_mention_has_no_reason_against_it() -> None:

@@ -5,7 +5,7 @@ import pytest
 from rest_react.records import Trajectory, Usage
 from rest_react.selection.trajectory_signals.agreement import agreement, has_majority, in_band, same_answer
 from rest_react.tasks.completion.task import Completion
-from rest_react.tasks.search_qa.judging.evidence import short_answer
+from rest_react.tasks.search_qa.judging.short_answer import short_answer
 from rest_react.trajectories.parsed import Evidence, ParsedTrajectory
 
 

@@ -147,6 +147,17 @@ def test_what_a_model_graded_with_other_prompts_is_not_reused(tmp_path: Path) ->
     assert (mine.root / "iter_1" / "grow" / "summary.json").exists()
 
 
+def test_a_run_of_an_earlier_version_with_one_hash_for_all_judges_is_compared_by_that(tmp_path: Path) -> None:
+    given = {**locked_settings(settings()), "grader.kind": "openai"}
+    source, mine = RunFolder(tmp_path / "smoke"), RunFolder(tmp_path / "mine")
+    lock_settings(source.root, given, {"judge_prompts": "b"})
+    for name in (*ITERATION_0, "iter_1/grow"):
+        write_summary(source.root / name, {})
+    now = {"judge_prompts": "c", "grader_prompts": "d"}
+    reuse_stages(source, mine, given, iteration=1, environment=now)
+    assert not (mine.root / "iter_0" / "evaluate").exists()
+
+
 def test_prompts_of_another_filter_of_improve_change_no_reused_grade(tmp_path: Path) -> None:
     given = {**locked_settings(settings()), "grader.kind": "openai"}
     source, mine = RunFolder(tmp_path / "smoke"), RunFolder(tmp_path / "mine")

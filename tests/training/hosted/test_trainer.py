@@ -237,7 +237,7 @@ def test_a_job_is_cancelled_on_request_and_another_one_starts_only_when_told_to(
             train(server, tmp_path, cancel=True)
         with pytest.raises(OutsideFault, match="'running'"):
             train(server, tmp_path, patience_s=0.0)
-        with pytest.raises(UsageError, match=r"job ftjob-0 was cancelled.* delete .*job\.json"):
+        with pytest.raises(UsageError, match=r"ftjob-0 cancelled.*; remove finetune\.cancel, then delete .*job\.json"):
             train(server, tmp_path, cancel=True)
         with pytest.raises(UsageError, match="ftjob-0 cancelled"):
             train(server, tmp_path)
@@ -254,7 +254,7 @@ def test_a_job_whose_id_was_not_saved_before_a_kill_can_be_cancelled(tmp_path):
             train(server, tmp_path, patience_s=0.0)
         note = json.loads((tmp_path / "job.json").read_text())
         (tmp_path / "job.json").write_text(json.dumps(note | {"job": ""}))
-        with pytest.raises(UsageError, match="job ftjob-0 was cancelled"):
+        with pytest.raises(UsageError, match=r"ftjob-0 cancelled.*; remove"):
             train(server, tmp_path, cancel=True)
 
 
