@@ -10,6 +10,7 @@ from rest_react.records import Fault
 from rest_react.reporting.results.results_json import Difference, FaultCount, PerCorrect
 from rest_react.reporting.results.rows import compute_baselines, compute_rows
 from rest_react.reporting.tables.baseline_table import baseline_table
+from rest_react.reporting.tables.breakdowns import benchmark_views
 from rest_react.storage.summaries import write_summary
 from tests.runs import reported_run, result, write_evaluation, write_lines
 
@@ -212,3 +213,12 @@ def test_pass_at_k_is_given_where_questions_are_answered_several_times(tmp_path)
         "2": (pytest.approx((2 / 3 + 0 + 1) / 3), 3),
         "3": (pytest.approx(2 / 3), 3),
     }
+
+
+def test_the_table_of_pass_at_k_is_of_the_questions_that_have_a_verdict(tmp_path):
+    verdicts = {"a": ("correct", "incorrect"), "b": ("incorrect",) * 2, "c": ("unscored",) * 2}
+    results = [result(q, repeat, verdict) for q, of in verdicts.items() for repeat, verdict in enumerate(of)]
+    write_evaluation(tmp_path, 0, results, repeats=2)
+    (view,) = benchmark_views(compute_rows(tmp_path))
+    (table,) = [table["rows"] for table in view["tables"] if table["rows"][0][0].startswith("k =")]
+    assert [cells[-1].rpartition(" of ")[2] for cells in table] == ["2", "2"]
