@@ -145,7 +145,7 @@ class NotReady(RestReactError):
 
 
 READY_WITHIN_S = 600.0  # how long a new model or file may be unavailable after the service has confirmed it
-_LONGEST_LOOK_S = 15.0
+LONGEST_LOOK_S = 15.0  # between two looks at a service that is down, or not ready
 
 
 async def wait_until_ready(
@@ -165,4 +165,4 @@ async def wait_until_ready(
                 tell(f"{error}; trying again for up to {within_s / 60:.0f} minutes")
                 told = True
         await asyncio.sleep(wait_s)
-        wait_s = min(2 * wait_s, _LONGEST_LOOK_S)
+        wait_s = min(2 * wait_s, LONGEST_LOOK_S)

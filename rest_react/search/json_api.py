@@ -22,7 +22,7 @@ from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Hit
 from rest_react.remote.failures.error_meanings import meaning_of
 from rest_react.remote.failures.error_replies import error_reply
-from rest_react.remote.http_client import HttpReply, get, key_from, open_session, post
+from rest_react.remote.http_client import HttpReply, get, key_from, open_session, post, scheme_problem
 from rest_react.remote.json_reply import decode_reply
 from rest_react.remote.limiter import Limiter
 from rest_react.remote.retry import Backoff, TryAgain, retry
@@ -69,8 +69,8 @@ class JsonSearchSettings(SearchSettings):
         return WEB_LACKS_WORLD
 
     def problems(self, path: str) -> Iterator[str]:
-        if not self.url.startswith(("http://", "https://")):
-            yield f"{path}.url: {self.url!r} is not an http:// or https:// address; give the address of the API"
+        if problem := scheme_problem(self.url):
+            yield f"{path}.url: {problem}"
         if secret := secret_in(self.url, address=True):
             yield f"{path}.url: holds {secret}; store it in an environment variable and name that in api_key_env"
         sent = {"headers": self.headers, "parameters": self.parameters}

@@ -64,8 +64,8 @@ class HttpSearch:
         tries: int = 5,
         first_wait_s: float = 0.5,
     ) -> None:
-        if not url.startswith(("http://", "https://")):
-            raise UsageError(f"search.url: {url!r} is not a URL with http:// or https://; correct it")
+        if problem := scheme_problem(url):
+            raise UsageError(f"search.url: {problem}")
         self._url = url
         self._where = urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()
         self._timeout_s = timeout_s

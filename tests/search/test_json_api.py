@@ -270,4 +270,7 @@ def test_a_missing_key_and_a_wrong_header_are_errors_of_the_settings(monkeypatch
     wrong = settings("exa", headers={"x-api-key": "mine"}, method="GET", url="ftp://x")
     told = list(wrong.problems("search"))
     assert [problem.split(":")[0] for problem in told] == ["search.url", "search.headers", "search.parameters"]
-    assert told[0] == "search.url: 'ftp://x' is not an http:// or https:// address; give the address of the API"
+    assert (
+        told[0]
+        == "search.url: 'ftp://x' is not an http:// or https:// address; give one such as http://localhost:8000/v1"
+    )

@@ -45,7 +45,7 @@ from rest_react.remote.failures.error_replies import ErrorInside, ErrorReply, er
 from rest_react.remote.failures.setting_names import SettingNames
 from rest_react.remote.http_client import get, key_from, open_session, post, refuse_address
 from rest_react.remote.limiter import Limiter
-from rest_react.remote.retry import Backoff, TryAgain, retry, wait_until_ready
+from rest_react.remote.retry import LONGEST_LOOK_S, Backoff, TryAgain, retry, wait_until_ready
 from rest_react.remote.session import session_headers
 from rest_react.remote.usage import Usage, most_tokens
 from rest_react.remote.whole_reply import MODEL_MB
@@ -61,7 +61,6 @@ _ONE_TOKEN = Sampling(temperature=1.0, max_tokens=1, seed=0)
 _ECHO = Sampling(temperature=1.0, max_tokens=1, seed=0, echo=True)  # some servers refuse to generate no token
 _HARMLESS = Prompt("", "Say hello.\n")
 _NOT_FOUND = 404
-_LONGEST_LOOK_S = 15.0  # between two looks at a server that is down
 
 
 class _Model(msgspec.Struct):
@@ -195,7 +194,7 @@ class OpenAICompatible:
         wait_s = self._first_wait_s
         while True:
             await asyncio.sleep(wait_s)
-            wait_s = min(2 * wait_s, _LONGEST_LOOK_S)
+            wait_s = min(2 * wait_s, LONGEST_LOOK_S)
             with suppress(OutsideFault):
                 with suppress(Unclear, ModelFault):  # a refusal is an answer too
                     await self._tried(_HARMLESS, Sampling(0.0, 1, seed=0, logprobs=False), index=0, n=1)
