@@ -114,7 +114,10 @@ class Parts:
             run_folder=self.folder.root,
         )  # fmt: skip
         if filters:
-            context = replace(context, only_grounded=improve.only_grounded, max_searches=improve.max_searches)
+            context = replace(
+                context, only_grounded=improve.only_grounded, max_searches=improve.max_searches,
+                min_passages=improve.min_passages,
+            )  # fmt: skip
         return self.settings.task.open(context)
 
     def baselines(self) -> Iterator[tuple[str, Task, Policy]]:

@@ -35,7 +35,7 @@ _MADE = (
     "policy.model", "seed", "learning_seed", "start", "search.kind", "agent.max_searches", "grow.samples",
     "grow.temperature", "grow.trajectories_per_question", "improve.selector", "improve.keep",
     "improve.keep_trajectories", "improve.likeliest", "improve.rejected_trajectories", "improve.equal_steps",
-    "improve.max_examples", "reward_model.kind", "reward_model.model", "improve.reward",
+    "improve.min_passages", "improve.max_examples", "reward_model.kind", "reward_model.model", "improve.reward",
 )  # fmt: skip
 _MADE_BY_EXPERT = (
     "policy.model", "seed", "start", "search.kind", "agent.max_searches", "world.demonstrations",

@@ -37,6 +37,7 @@ class TaskContext:
     search: Search | None = None
     only_grounded: bool = False
     max_searches: int | None = None
+    min_passages: int | None = None
     open_model: Callable[[str, ModelSettings], LLM] | None = None
     items: Callable[[], BuiltInItems] = NoItems
     run_folder: Path = Path()

@@ -35,6 +35,8 @@ def task_problems(s: Settings) -> Iterator[str]:
         yield f"improve.only_grounded: task={s.task.kind} has no grounding check; set improve.only_grounded=false"
     if s.improve.max_searches is not None:
         yield f"improve.max_searches: task={s.task.kind} does not search; set improve.max_searches=null"
+    if s.improve.min_passages is not None:
+        yield f"improve.min_passages: task={s.task.kind} does not search; set improve.min_passages=null"
     if s.task.rating_prompt() is not None and s.grader.kind == "rule":
         yield "grader: rule cannot rate answers; choose a model, such as grader=openai or grader=same"
     if s.task.rating_prompt() is None and s.grader.kind != "rule":

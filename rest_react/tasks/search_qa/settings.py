@@ -46,7 +46,12 @@ class SearchQASettings(TaskSettings):
 
     def open(self, context: TaskContext) -> SearchQA:
         agent = _agent(context)
-        return SearchQA(agent, only_grounded=context.only_grounded, max_searches=context.max_searches)
+        return SearchQA(
+            agent,
+            only_grounded=context.only_grounded,
+            max_searches=context.max_searches,
+            min_passages=context.min_passages,
+        )
 
     def exemplar_problem(self, kind: str, completion: str) -> str:
         return parse(cast(StepKind, kind), completion).problem

@@ -29,12 +29,13 @@ from rest_react.trajectories.step_view import StepView
 
 @dataclass(frozen=True, slots=True)
 class SearchQA(Task):
-    """The task. `agent` is None if trajectories are only read. `only_grounded` and `max_searches` filter training data
-    by the last grounding check and by the number of searches."""
+    """The task. `agent` is None if trajectories are only read. `only_grounded`, `max_searches` and `min_passages` filter
+    training data by the last grounding check, and by the numbers of searches and of different passages selected."""
 
     agent: SearchAgent | None = None
     only_grounded: bool = False
     max_searches: int | None = None
+    min_passages: int | None = None
 
     async def rollout(
         self, question: Question, policy: Policy, *, trajectory_id: str, seed: int, watch: Watch = lambda _: None
@@ -68,6 +69,10 @@ class SearchQA(Task):
         """Whether the trajectory passes the filters, which are off by default, as in the paper."""
         if self.max_searches is not None and trajectory.trajectory.usage.searches > self.max_searches:
             return False
+        if self.min_passages is not None:
+            sources = {hit.source for hit in self.evidence(trajectory).selected}
+            if len(sources) < self.min_passages:
+                return False
         if not self.only_grounded:
             return True
         checks = [parsed for parsed in trajectory.steps if parsed.step.kind == "grounding" and parsed.chosen]

@@ -512,6 +512,22 @@ def test_ungrounded_trajectories_can_be_left_out(tmp_path) -> None:
     assert len(run(tmp_path / "b", trajectories)[1]) == 6
 
 
+def test_trajectories_that_selected_too_few_different_passages_can_be_left_out(tmp_path) -> None:
+    found = (Hit("p1", "Ada Mell", "Her teacher is Bob Lin."), Hit("p2", "Bob Lin", "He was born in Vell."))
+
+    def selecting(id_: str, *ids: int) -> Trajectory:
+        chosen = tuple(
+            Step("summarise", "s", (candidate(LinkSelection("A note.", "t", (i,))),), 0, hits=found, first_link=1)
+            for i in ids
+        )
+        return trajectory_of(*chosen, id_=id_)
+
+    trajectories = [selecting("none.0"), selecting("one.0", 1), selecting("twice.0", 1, 1), selecting("two.0", 1, 2)]
+    _, examples, summary = run(tmp_path, trajectories, task=SearchQA(min_passages=2))
+    assert [example.id for example in examples] == ["two.0.0", "two.0.1"]
+    assert summary["filtered_trajectories"] == 3
+
+
 ASKED = "In which town was the teacher of Ada Mell born?"
 ADAS = (Hit("p1", "Ada Mell", "The teacher of Ada Mell is Bob Lin."), Hit("p2", "Ida Mell", "Her teacher is Gus Orn."))
 BOBS = (Hit("p3", "Bob Lin", "Bob Lin was born in Vell in 1850."), Hit("p4", "Vell", "Vell has 7 mills."))

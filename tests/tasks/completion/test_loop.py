@@ -185,6 +185,7 @@ def test_no_two_sets_share_an_item() -> None:
     [
         ("improve.only_grounded=true", "improve.only_grounded: task=completion has no grounding check"),
         ("improve.max_searches=3", "improve.max_searches: task=completion does not search"),
+        ("improve.min_passages=2", "improve.min_passages: task=completion does not search"),
         ("improve.keep=verified", "improve.keep: task=completion has no verifier"),
         ("agent.select=verified", "agent.select: task=completion has no verifier"),
         ("grader=same", "grader: task=completion compares answers with the labels"),
