@@ -140,7 +140,7 @@ class ImproveSettings:
     equal_steps: Literal["keep", "drop"]  # drop leaves out steps all of whose samples stand for the same action
     only_grounded: bool  # drop trajectories whose grounding check did not pass
     max_searches: Count | None  # drop trajectories with more searches; null: keep them
-    # drop trajectories that selected fewer different passages, such as 2 where every question needs two; null: keep them
+    # drop trajectories that selected fewer different passages: 2 where every question needs two; null: keep them
     min_passages: Count | None
     # number of examples to train on, drawn at random; null: all; 0: none, iterations train on the demonstrations alone,
     # without Grow and Improve (the restart control of docs/ablations.md)

@@ -31,5 +31,6 @@ def task_of_run_folder(locked: Mapping[str, Any], *, filters: bool = False) -> T
         ) from error
     if not filters:
         return settings.open(TaskContext())
-    filters_of_task = {name: locked.get(f"improve.{name}") for name in ("max_searches", "min_passages")}
-    return settings.open(TaskContext(only_grounded=locked.get("improve.only_grounded", False), **filters_of_task))
+    only_grounded, most = locked.get("improve.only_grounded", False), locked.get("improve.max_searches")
+    fewest = locked.get("improve.min_passages")
+    return settings.open(TaskContext(only_grounded=only_grounded, max_searches=most, min_passages=fewest))

@@ -29,8 +29,8 @@ from rest_react.trajectories.step_view import StepView
 
 @dataclass(frozen=True, slots=True)
 class SearchQA(Task):
-    """The task. `agent` is None if trajectories are only read. `only_grounded`, `max_searches` and `min_passages` filter
-    training data by the last grounding check, and by the numbers of searches and of different passages selected."""
+    """The task. `agent` is None if trajectories are only read. Training data are filtered by the last grounding check
+    (`only_grounded`), the number of searches, and that of different passages selected."""
 
     agent: SearchAgent | None = None
     only_grounded: bool = False
