@@ -47,7 +47,7 @@ _BEST_SENTENCE = re.compile(
 )
 # "1st: 3" and "3 < 1 < 2" have numbers that are no outputs, or outputs in another order.
 _NOT_BEST_FIRST = re.compile(r"\d(?:st|nd|rd|th)\s*[:=]|\d\s*<\s*(?:output\s*)?#?\d", re.IGNORECASE)
-_WORST_FIRST = re.compile(r"\bworst\W+(?:to\W+best|first)\b", re.IGNORECASE)
+_WORST_FIRST = re.compile(r"\bworst[ -]+(?:to[ -]+best|first)\b", re.IGNORECASE)
 _POINTS = re.compile(r"\d+\s*(?:/|out of)\s*\d+|\d+\s*%")
 _SECOND_SENTENCE = re.compile(r"(?<=\d)\. (?=[A-Za-z])")
 _Items: TypeAlias = list[re.Match[str] | None]  # of each line, the item that it is
@@ -63,9 +63,9 @@ def read_ranking(reply: str, count: int) -> tuple[int, ...]:
     if body is None:
         return ()
     body = re.sub(r"[*`]+", "", strip_wrappers(body))
-    if _WORST_FIRST.search(body):
-        return ()
     best, ranking = _labelled_best(body), _labelled_ranking(body)
+    if best is None and _WORST_FIRST.search(body):
+        return ()
     if best is None and not ranking and (line := _BEST_AND_RANKING.search(body)):
         best, ranking = int(line[1]), _numbers_on_line(line[2])
     if best is None and not ranking:

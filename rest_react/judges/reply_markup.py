@@ -24,10 +24,10 @@ _BEGINS_OBJECT = re.compile(r"\{\s*[\"']")
 QUOTATION = re.compile(r"\"[^\"\n]*\"|“[^“”\n]*”")
 _QUOTED = re.compile(rf"(?<!\w)(?:{QUOTATION.pattern}|`+[^`\n]*`+)")
 _SEVERAL_WORDS = re.compile(r"\w\W+\w|=")
-# Words before a quotation that is the judge's own verdict: none, a label, or a conclusion.
-_OWN = re.compile(
-    r"(?:^[\W_]*(?:(?:my|the|final|overall) )*(?:verdict|answer|output|result|conclusion|judge?ment|grade|decision):"
-    r"|(?:^|[.,;:!?]\W*)(?:so|therefore|thus|hence|I) ?(?:return)?|^)[\W_]*",
+# Words before a quotation of the answer that is judged: "the answer says `= True`".
+_TOLD_BY = re.compile(
+    r"\b(?:says?|said|saying|contain(?:s|ed|ing)?|states?|claim(?:s|ed)?|writes?|wrote|reads?|includ(?:es|ing)|quotes?"
+    r"|text|phrase|words?|string)\W*$",
     re.IGNORECASE,
 )
 
@@ -38,14 +38,12 @@ def strip_wrappers(body: str) -> str:
 
 
 def without_quotations(line: str) -> str:
-    """The line without what it quotes in a sentence: a judge may quote a verdict that stands in the answer that it
-    judges. A single word stays (`= "True"`), and so does a quotation that begins the line, or stands behind a label or
-    "so"."""
+    """The line without what it quotes of the answer that it judges, where a verdict may stand. A single word stays
+    (`= "True"`)."""
 
     def kept(match: re.Match[str]) -> str:
-        before = line[max(0, match.start() - 80) : match.start()]
-        own = any(found.end() == len(before) for found in _OWN.finditer(before)) or not before.strip()
-        return match[0].strip('`"“”') if own or not _SEVERAL_WORDS.search(match[0]) else ""
+        told = _TOLD_BY.search(line[max(0, match.start() - 40) : match.start()]) is not None
+        return "" if told and _SEVERAL_WORDS.search(match[0]) else match[0]
 
     return _QUOTED.sub(kept, line)
 

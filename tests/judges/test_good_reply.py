@@ -75,6 +75,8 @@ def test_a_long_repetitive_reply_is_parsed_within_two_seconds(reply: str) -> Non
         ('The answer says "GOOD: yes" itself, but the snippets do not support it.', None),
         ('"GOOD: yes"', True),
         ("Verdict: `GOOD: yes`", True),
+        ('My rating is "GOOD: no".', False),
+        ('{"good": "yes, it is fine"}', True),
         ("My answer: **`GOOD: no`**", False),
         ('> "GOOD: yes".', True),
         ("`GOOD: no`", False),

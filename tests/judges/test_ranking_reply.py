@@ -72,6 +72,8 @@ from tests.judges.odd_replies import AFTER_REASONING, REASONING, REPETITIONS, WO
         ("<ranking>3, 2, 1</ranking>", (2, 1, 0)),
         ("RANKING: 3, 2, 1. Output 1 misses the 19th century.", (2, 1, 0)),
         ("Ranking from worst to best:\n2, 3, 1", ()),
+        ("EXPLANATION: Output 2 is the worst. First, it cites nothing.\nBEST: 3\nRANKING: 3, 1, 2", (2, 0, 1)),
+        ("EXPLANATION: Comparing worst to best, 2 has no link.\nBEST: 3\nRANKING: 3, 1, 2", (2, 0, 1)),
         ("BEST: 3\nRANKING: 3 - 9/10, 1 - 7/10, 2 - 5/10", (2, 0, 1)),
         ("RANKING: 3, 1, 2. Output 3 names all 12 mills.", (2, 0, 1)),
         ('{"best": 0, "ranking": [0, 2, 1]}', ()),

@@ -97,6 +97,7 @@ _CORRECTION_AFTER = re.compile(
     r"|on second thought|i mean|or rather)\b|(?<!\S)no [,:;] \w"
 )
 # What is denied behind the mention is its answer where the verb is the question's: "Ada never founded it", who founded?
+_ASKS_FOR_NONE = re.compile(rf"{DENIAL.pattern}|\b(?:no|without)\b")
 _DENIED_VERB_AFTER = re.compile(r" (?:never|hardly|(?:was|is) (?:\w+ )?falsely) (\w+)")
 _QUESTION_MARK_AFTER = re.compile(r"[^.;!?|]{0,200}\?")
 _SOME_OTHERS = re.compile(r"\bsome\b[^.;!?|]{0,200}\bothers?\b")
@@ -158,7 +159,11 @@ def why_not_asserted(answer: str, start: int, end: int, question: str, golds: It
         _DENIAL_BEFORE.search(whole_clause.rstrip(" ") + " ")
         or _DENIAL_EARLIER.search(before)
         or _DENIAL_AFTER.match(after)
-        or ((denied := _DENIED_VERB_AFTER.match(after)) and denied[1] in question_words and not DENIAL.search(asked))
+        or (
+            (denied := _DENIED_VERB_AFTER.match(after))
+            and denied[1] in question_words
+            and not _ASKS_FOR_NONE.search(asked)
+        )
     ):
         return "the gold answer is denied or left open"
     if comparison and comparison[1] not in question_words and not _NAMED_AFTER.search(clause):

@@ -89,7 +89,7 @@ _MEASURE = re.compile(
 )  # fmt: skip
 _TIMES = ("years", "months", "days", "hours", "minutes", "seconds")
 _BEHIND_NUMBER = re.compile(
-    rf" ?[$€£¥₹₩₽¢](?!\w)|(?:[ -](?:{_SCALE_WORDS})s?\b)*(?:[ -]?(?:"
+    rf" ?[$€£¥₹₩₽¢](?!\w)|(?:[ -](?:{_SCALE_WORDS})\b)*(?:[ -]?(?:"
     + "|".join(spellings for unit, spellings in _UNITS.items() if unit not in _TIMES)
     + r"| degrees?)(?![\w/^]))?", _I
 )  # fmt: skip

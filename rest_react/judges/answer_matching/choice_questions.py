@@ -42,7 +42,7 @@ _CONTRAST = re.compile(
     r"(?:, )?\b(?:(?P<cue>before|after)|(?:and |but )?not|rather than|instead of|unlike|as opposed to"
     r"|(?:as )?compared (?:to|with)|in contrast to|over|than|versus|vs)(?: (?:the|that of|of|in|by|for))* @\d+"
 )
-_QUESTION = re.compile(r"(?:^|(?<=[.;!?]))[^.;!?]*\?(?= (?![,;])|$)")
+_QUESTION = re.compile(r"(?:^|(?<=[.;!?]))[^.;!?]*\?(?= (?!(?:[,;]|(?:and|or|in|is|was|by)\b))|$)")
 _NO_MORE = re.compile(rf"\bno (?:{_CUE})\b(?! than)")
 _CHOICE = re.compile(r"\b(?:between|of|comparing) (?:the )?@\d+ (?:and|or) (?:the )?@\d+")
 _CLAUSES = re.compile(

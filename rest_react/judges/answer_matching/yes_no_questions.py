@@ -24,8 +24,8 @@ _UNCERTAIN = re.compile(
     r"\b(?:not (?:sure|known|clear|certain|possible|enough|mentioned|stated|say)|(?:un|in)(?:sure|clear|known|certain)"
     r"|can not|could not (?:be|find|determine)|does not (?:say|mention|state|tell)|(?:do|does|did) not know"
     r"|insufficient|impossible to|maybe|perhaps|possibly|might|may be|could be|yes (?:or|and|/|nor) no"
-    r"|(?<!not )(?<!not be )wrong to say"
-    r"|(?:only|just|merely|wild) (?:a )?guess|guessing)\b"
+    r"|(?<!not )(?<!not be )wrong to say (?:\w+ )?yes"
+    r"|(?:only|just|merely|wild) (?:a )?guess|guessing(?! games?\b))\b"
 )
 _WORD_ITSELF = re.compile(r"^(?:[.,;:!?(] )?(?:(?:is|was|answer|so|therefore|thus|hence|but) )?(?:yes|no)")
 _SAYS_YES = r"(?<!\S)(?<!not )yes(?!\S)"

@@ -74,6 +74,7 @@ def test_a_claim_admits_that_the_answer_is_not_known(claim: str, admits: bool) -
         ("Who was convicted of treason?", "Paris was falsely convicted of treason, in 1894.", False),
         ("Who was wrongly convicted of treason?", "Paris was falsely convicted of treason.", True),
         ("Which composer did not marry?", "Paris never married.", True),
+        ("Which president had no children?", "Paris never had children.", True),
         ("Which planet was never visited?", "Paris never had a lander.", True),
         ("Which team lost the final?", "Paris failed to win the final.", True),
         ("Where did they play?", "They played in Paris after a long wait, in 1890.", True),

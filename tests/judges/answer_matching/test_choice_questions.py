@@ -52,6 +52,7 @@ FIRST = LabelledQuestion(
         ("Ada Mell is older. Actually, Bo Tarn is older.", False),
         ("Ada Mell is older by no less than 5 years.", True),
         ("Ada Mell, who wrote Who Goes There?, is older than Bo Tarn.", True),
+        ("Ada Mell, host of Who Wants It? and born in 1900, is older than Bo Tarn.", True),
         ("Ada Melling is older.", False),
         ("", False),
     ],

@@ -20,6 +20,8 @@ from tests.judges.answer_matching.labelled import NO, SAME, YES, is_right
         (YES, "Guess Who and Red Sun are both films. Yes.", True),
         (YES, "It would not be wrong to say yes.", True),
         (NO, "No, is not a town.", True),
+        (NO, "It would be wrong to say that she was a painter. No.", True),
+        (YES, "Both are word guessing games, so yes.", True),
         (YES, "Yes is not the answer.", False),
         (YES, "It would be wrong to say yes.", False),
         (YES, "I would say yes, but I am guessing.", False),

@@ -11,7 +11,7 @@ Not here: whether two answers are the same (selection.trajectory_signals.agreeme
 
 import re
 from collections.abc import Collection, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import regex
 
@@ -21,13 +21,19 @@ from rest_react.metrics.text_match import strip_citations
 
 # A sentence does not end behind "J." before a name, nor behind "St." and "No." before a number; but behind a numeral
 # ("Edward V."), and before a word that begins a sentence, it does.
-_INITIAL = r"(?:(?<!\p{Lu}[\w.]* )\b\p{Lu}|\b(?![IVX])\p{Lu}|\b(?:St|Mt|Ft|Dr|Mr|Mrs|Ms|Prof))\."
+_INITIAL = (
+    r"(?:(?<!\p{Lu}[\w.]* |\b(?:vitamin|hepatitis|plan) |\.)\b\p{Lu}"
+    r"|(?<!\b(?:Serie|Group|Team|Vitamin|Hepatitis|U\.|D\.|A\.|B\.) ?)\b(?![IVX])\p{Lu}"
+    r"|\b(?:St|Mt|Ft|Dr|Mr|Mrs|Ms|Prof))\."
+)
 _BEGINS = r"(?=\s+(?:Yes|No|He|She|It|They|The|An?|His|Her|This|That|In|But)\b)"
 _NOT_AN_END = rf"(?:(?<!{_INITIAL})|{_BEGINS})(?!(?<=\bNo\.)\s+\d)"
 _NEXT_CLAIM = regex.compile(rf"(?<=[.;!?]){_NOT_AN_END}\s+(?=\w)")
 _NEXT_SENTENCE = regex.compile(rf"(?<=[.!?]){_NOT_AN_END}\s+(?=\w)")
 # What may begin an aside that the answer does not depend on: "Ada Mell, but the links do not say when".
-_ASIDE = re.compile(r",? \(?\b(?:but|though|although|however|while|whereas|and)\b|[;—(]|, (?=(?:the|no|I|it)\b)")
+_ASIDE = re.compile(r",? \(?\b(?:but|though|although|however|while|whereas|and)\b|[;—(]|, (?=(?:the|no|I|it|whose)\b)")
+_TURN = re.compile(r",? (?:but|though|although|however)\b")
+_MOST_ASIDES = 20
 _COMPARES = re.compile(
     r"\b(?:first|last|sooner|earlier|later|older|younger|more|less|fewer|\w+er than)\b", re.IGNORECASE
 )
@@ -82,7 +88,7 @@ def short_answer(question: str, answer: str) -> str:
         return first
     for known in (_words_of(question, *claims[:-1]), _words_of(question)):
         if new := [name for name in names if name[0].lower() not in known]:
-            spans = _runs(last, _whole(last, names, new), known)
+            spans = _runs(last, _whole(last, names, new), _words_of(question))
             numbers = [run for run in spans if _DIGIT.search(run)] if _ASKS_NUMBER.search(question) else []
             return (numbers or spans)[-1]
     if names and choice:
@@ -92,17 +98,18 @@ def short_answer(question: str, answer: str) -> str:
 
 
 def _told(claim: str, question: str) -> str:
-    """The claim without asides from the first on that says that something is not known; empty if that is all of it, or
-    all but a yes or no ("No, the links do not say")."""
+    """The claim without the aside that says that something is not known, and what follows it; empty if that is all of
+    it, or all but a yes or no ("No, the links do not say")."""
     if not admits_ignorance(claim, question):
         return claim
-    for aside in _ASIDE.finditer(claim):
+    told = ""
+    for aside in islice(_ASIDE.finditer(claim), _MOST_ASIDES):
         before = claim[: aside.start()]
         if admits_ignorance(before, question):
-            return ""
-        if admits_ignorance(claim[aside.start() :], question) and len(_WORD.findall(before)) > 1:
-            return before
-    return ""
+            break
+        told = before
+    turns = _TURN.match(claim[len(told) :]) is not None
+    return told if turns or len(_WORD.findall(told)) > 1 else ""
 
 
 def _is_choice(name: str, claim: str, question: str) -> bool:

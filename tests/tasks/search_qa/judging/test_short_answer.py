@@ -61,6 +61,20 @@ def test_the_short_answer_is_what_the_last_claim_adds() -> None:
         ("Who led it?", "George W. Bush led it."): "George W. Bush",
         ("Who founded Vell?", "The founder is Ada Mell, but the links do not say when."): "Ada Mell",
         ("Is Vell a town?", "Yes, Vell is a town, though the links do not say how large."): "yes",
+        ("Who directed it?", "It was directed by Joel and Ethan Coen, but the links do not mention the year."): (
+            "Joel and Ethan Coen"
+        ),
+        ("Where did he die?", "He was born in Vell and died in Gar, but the links do not mention the date."): "Gar",
+        (
+            "Who was her spouse?",
+            "Bob Lin, the director, was married to Ada Mell, but the date is not known.",
+        ): "Ada Mell",
+        ("Is Vell a town?", "Yes, but the links do not say how large."): "yes",
+        ("Who founded Vell?", "The founder was Ada Mell, whose birth date is not known."): "Ada Mell",
+        ("What did the sequel earn?", "The film earned $30 million. The sequel earned $50 million."): "$50 million",
+        ("When were the protests?", "In 2011 thousands of people protested."): "2011",
+        ("Who lived there?", "The capital is Washington, D.C. Barack Obama lived there."): "Barack Obama",
+        ("Who won the league?", "The league is Serie A. Juventus won it."): "Juventus",
         ("Which song is it?", "The song is I Don't Know How to Love Him."): "Love Him",
         ("Who succeeded her husband?", "Her husband was Edward V. Richard III succeeded him."): "Richard III",
         ("Is Ada older?", "Her plan is plan B. No, she is younger."): "no",
