@@ -54,6 +54,7 @@ FILTERS = {
 READ_FILTERS: Mapping[str, KeepTrajectories] = {
     "question given evidence": "cycle_consistent", "evidence removal": "evidence_needed",
 }  # fmt: skip
+TWO_HOPS = 2  # passages that a question of the built-in world, HotpotQA or 2WikiMultihopQA needs at least
 RANK_SUMS = (
     ("answer likelihood", "agreement"),
     ("answer likelihood", "reconstruction"),
@@ -185,8 +186,8 @@ def measured(
 def kept_by(
     name: str, values: TrajectoryScores, parsed: Sequence[ParsedTrajectory], *, judged_half: bool = False
 ) -> list[bool]:
-    """The verdicts of a signal: those of its filter; for rules and checks, what passes; for the reward model, those of
-    `judged_good` or, with `judged_half`, of `judged_better`; else the better half."""
+    """The verdicts of a signal: those of its filter; for rules and checks, what passes; for passages, two or more; for
+    the reward model, those of `judged_good` or, with `judged_half`, of `judged_better`; else the better half."""
     if name in FILTERS:
         return _filtered(FILTERS[name], parsed)
     passing = {"rules": 0.0, "checks pass": 1.0}
@@ -194,6 +195,8 @@ def kept_by(
         known = [value for value in values if value is not None]
         least = median(known) if judged_half and known else None
         return [value is None or (value > 0 if least is None else value >= least) for value in values]
+    if name == "passages selected":
+        return [value is not None and value >= TWO_HOPS for value in values]
     if name in passing:
         return [value == passing[name] for value in values]
     return top_half(values)

@@ -7,6 +7,7 @@ Without a model (`recorded_scores`):
     reconstruction            the share of the question's content words in the selected passages
     support                   the share of the answer's words in one selected passage
     corroboration             1 if agreement, support and reconstruction all keep it
+    passages selected         how many different ones (improve.min_passages)
     answer likelihood         the log-probability of the last answer's sample under the policy
     answer perplexity         minus its perplexity
     trajectory perplexity     minus the mean perplexity of the chosen samples
@@ -38,7 +39,7 @@ from rest_react.selection.trajectory_signals.likelihood import mean_perplexity
 from rest_react.selection.trajectory_signals.reconstruction import reconstructions
 from rest_react.selection.trajectory_signals.support import supports
 from rest_react.tasks.search_qa.actions import CheckAnswer
-from rest_react.tasks.search_qa.judging.evidence import evidence_of
+from rest_react.tasks.search_qa.judging.evidence import evidence_of, passages_selected
 from rest_react.tasks.search_qa.judging.verifier import violations_of
 from rest_react.trajectories.parsed import Evidence, ParsedTrajectory
 
@@ -55,6 +56,7 @@ def recorded_scores(parsed: Sequence[ParsedTrajectory]) -> dict[str, TrajectoryS
         "corroboration": _by_question(parsed, lambda found: list(map(float, is_corroborated(found)))),
     }
     single: Mapping[str, Callable[[ParsedTrajectory], float | None]] = {
+        "passages selected": lambda one: float(passages_selected(evidence_of(one))),
         "answer likelihood": answer_likelihood,
         "answer perplexity": answer_perplexity,
         "trajectory perplexity": trajectory_perplexity,

@@ -226,6 +226,10 @@ def test_a_trajectory_without_a_verdict_is_kept_as_in_improve() -> None:
     assert kept_by("reward model", [2.0, 1.0, None, 3.0], [], judged_half=True) == [True, False, True, True]
 
 
+def test_two_different_passages_are_kept_as_by_min_passages_2() -> None:
+    assert kept_by("passages selected", [1.0, 2.0, 3.0, 0.0], []) == [False, True, True, False]
+
+
 def test_a_judge_that_follows_the_policy_is_asked_with_the_policy_of_the_run(run: LabelledRun) -> None:
     refuse_another_policy(compose(["experiment=smoke"]), run)
     with pytest.raises(UsageError, match=r"--ask: the reward model is the policy's model, which is .* give the run's"):

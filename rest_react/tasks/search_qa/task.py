@@ -17,7 +17,7 @@ from rest_react.tasks.protocol import Policy, Task, Watch
 from rest_react.tasks.search_qa.actions import CheckAnswer
 from rest_react.tasks.search_qa.agent import SearchAgent, answer_question
 from rest_react.tasks.search_qa.judging.corruptions import corruptions
-from rest_react.tasks.search_qa.judging.evidence import evidence_of, gathering_of
+from rest_react.tasks.search_qa.judging.evidence import evidence_of, gathering_of, passages_selected
 from rest_react.tasks.search_qa.judging.verifier import violations_of
 from rest_react.tasks.search_qa.step import parse_step
 from rest_react.tasks.search_qa.views import conversation
@@ -69,10 +69,8 @@ class SearchQA(Task):
         """Whether the trajectory passes the filters, which are off by default, as in the paper."""
         if self.max_searches is not None and trajectory.trajectory.usage.searches > self.max_searches:
             return False
-        if self.min_passages is not None:
-            sources = {hit.source for hit in self.evidence(trajectory).selected}
-            if len(sources) < self.min_passages:
-                return False
+        if self.min_passages is not None and passages_selected(self.evidence(trajectory)) < self.min_passages:
+            return False
         if not self.only_grounded:
             return True
         checks = [parsed for parsed in trajectory.steps if parsed.step.kind == "grounding" and parsed.chosen]

@@ -41,6 +41,11 @@ def evidence_of(trajectory: ParsedTrajectory) -> Evidence:
     )
 
 
+def passages_selected(found: Evidence) -> int:
+    """How many different passages a trajectory selected: two texts of one source are one."""
+    return len({hit.source for hit in found.selected})
+
+
 def gathering_of(step: ParsedStep) -> tuple[str, ...]:
     """For each candidate a key of what it gathers: a query, or results selected from these results; empty for none."""
     sources = {i: hit.source for i, hit in enumerate(step.step.hits, start=step.step.first_link)}

@@ -2,7 +2,7 @@
 
 from rest_react.records import Candidate, Hit, Step, Trajectory, Usage
 from rest_react.tasks.search_qa.actions import Action, Answer, LinkSelection, Search, Terminate, render_output
-from rest_react.tasks.search_qa.judging.evidence import evidence_of
+from rest_react.tasks.search_qa.judging.evidence import evidence_of, passages_selected
 from rest_react.tasks.search_qa.step import parse_step
 from rest_react.trajectories.parsed import Evidence, ParsedTrajectory
 
@@ -55,3 +55,9 @@ def test_two_texts_of_one_source_are_two_results() -> None:
     whole = Trajectory("q.0", "q", ASKED, "finished", None, steps, "", "", Usage())
     found = evidence_of(ParsedTrajectory(whole, tuple(map(parse_step, steps))))
     assert (found.selected, found.retrieved) == ((first, second), (first, second))
+
+
+def test_two_texts_of_one_source_are_one_passage() -> None:
+    first, second = Hit("p1", "Ada Mell", "Bob Lin taught her."), Hit("p1", "Ada Mell", "She was born in Vell.")
+    assert passages_selected(Evidence(ASKED, "Vell.", "Vell", (), (first, second))) == 1
+    assert passages_selected(Evidence(ASKED, "Vell.", "Vell", (), (first, second, BOB))) == 2
