@@ -94,9 +94,9 @@ def main() -> None:
             text += f"\nThe reward model scored {scored} of {len(mixed)} mixed steps; perplexity orders the others.\n"
         print(text, flush=True)
         name = arguments.output / "_".join([root.name, str(arguments.iteration), *arguments.kinds])
-        write_file(name.with_suffix(".md"), text)
+        write_file(name.with_name(f"{name.name}.md"), text)
         figures = {signal: asdict(figure) for signal, figure in found.items()}
-        write_file(name.with_suffix(".json"), json.dumps(figures, indent=1))
+        write_file(name.with_name(f"{name.name}.json"), json.dumps(figures, indent=1))
 
 
 def readers_of(run: LabelledRun, untuned: str | None, output: Path) -> tuple[Reader, Reader]:
@@ -132,6 +132,12 @@ def asked(run: LabelledRun, mixed: Sequence[JudgedStep], overrides: Sequence[str
     trained = isinstance(settings.reward_model, TrainedModel)
     if not trained:
         settings = compose(["improve.selector=reward_model", "improve.keep_trajectories=judged_good", *overrides])
+        if settings.improve.keep_trajectories not in JUDGE_ANSWERS:
+            raise UsageError(
+                f"--ask: improve.keep_trajectories={settings.improve.keep_trajectories} does not ask whether an answer "
+                f"is right; give one of {', '.join(sorted(JUDGE_ANSWERS))}, or leave it out. A run with that filter "
+                "has a row of its own verdicts already"
+            )
     parts = Parts(settings, run.folder)
     parsed = [ParsedTrajectory(one, tuple(map(parse_step, one.steps))) for one in run.finished]
     stage = run.folder.stage(0, "outcome_judge", WEIGHTS) if of_answers else run.folder.stage(0, "judge")

@@ -7,7 +7,7 @@
 
 `out` is a new folder with the data, a card and export.json (what was exported). It appears when it is complete;
 the same command again only uploads. Only complete stages are exported; gold answers only with gold=true, and
-demonstrations, whose expert writes them, only where iteration names 0.
+demonstrations, whose expert writes them, only so or where iteration names 0.
 Not here: the formats (exporting), and uploads of anything else.
 """
 
@@ -39,7 +39,7 @@ from rest_react.storage.jsonl import replace_lines
 from rest_react.storage.run_folder import SCHEMA, RunFolder, iterations
 from rest_react.storage.settings_file import read_settings
 from rest_react.storage.summaries import read_summary, refuse_damaged_stages
-from rest_react.tasks.task_of_run_folder import task_of_run_folder
+from rest_react.tasks.task_of_run_folder import task_of_run_folder, task_searches
 from rest_react.terminal.console import say
 
 DATA, SESSIONS, ABOUT = "data.jsonl", "sessions", "export.json"
@@ -129,8 +129,8 @@ def _write(request: ExportRequest, root: Path, folder: Path) -> int:
                 f"{root}: no row matches; check iteration, stage, outcome and verdict. Demonstrations, which have the "
                 "gold answers, are exported with iteration=0"
             )
-        smoke = bool(locked.get("smoke"))
-        write_card(draft, request, locked, rows=rows, data_files=data_files, smoke=smoke)
+        smoke, searches = bool(locked.get("smoke")), task_searches(locked)
+        write_card(draft, request, locked, rows=rows, data_files=data_files, smoke=smoke, searches=searches)
         write_json(draft / ABOUT, {"schema": SCHEMA, "request": request.content, "source": source, "rows": rows})
         draft.chmod(0o755)
         publish(draft, folder)

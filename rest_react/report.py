@@ -54,7 +54,7 @@ from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import SCHEMA, iterations
 from rest_react.storage.settings_file import read_environments, read_settings
 from rest_react.tasks.protocol import Task
-from rest_react.tasks.task_of_run_folder import task_of_run_folder
+from rest_react.tasks.task_of_run_folder import task_of_run_folder, task_searches
 from rest_react.terminal.console import console, say
 from rest_react.text_safety.escaping import visible
 from rest_react.training.process.loss_curve import loss_curve
@@ -101,7 +101,7 @@ def write_report(run_folder: Path, *, smoke: bool, prices: Mapping[str, Price] |
     write_file(run_folder / "report.md", report_markdown(view))
     page = run_folder / "report.html"
     _write_page(page, view, run_folder, task)
-    write_cards(run_folder, rows, smoke=smoke)
+    write_cards(run_folder, rows, smoke=smoke, searches=task_searches(settings))
     return results, page
 
 

@@ -12,6 +12,7 @@ if __name__ == "__main__":  # before the other imports; the reason is in process
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from rest_react.build import Parts
@@ -48,6 +49,8 @@ def run(settings: Settings, overrides: Sequence[str] = (), *, loop: Callable[[Se
     parts = Parts(settings, folder)
     prompts = parts.prompts.digests()
     missing = [*missing_keys(settings), *lacking_here(settings)]
+    for student in map(partial(settings_of_student, settings), settings.students):  # before the work of the teacher
+        refuse_other_settings(cli.output_root(student) / student.run, locked_settings(student))
     if settings.dry_run:
         locked = locked_settings(settings)
         refuse_other_settings(folder.root, locked)

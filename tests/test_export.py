@@ -452,8 +452,12 @@ def test_the_card_says_whether_demonstrations_by_an_expert_with_the_answers_are_
     said = {}
     for iterations in (None, (0, 1), (1,)):
         request = ExportRequest("r", "messages", iterations=iterations)
-        write_card(tmp_path, request, {"start": "demonstrations"}, rows=1, data_files="data.jsonl", smoke=False)
-        said[iterations] = "A scripted expert that knows the gold answers" in (tmp_path / "README.md").read_text()
+        write_card(
+            tmp_path, request, {"start": "demonstrations"}, rows=1, data_files="data.jsonl", smoke=False, searches=True
+        )
+        said[iterations] = (
+            "The demonstrations (iteration 0, Grow) have gold answers" in (tmp_path / "README.md").read_text()
+        )
     assert said == {None: False, (0, 1): True, (1,): False}
 
 

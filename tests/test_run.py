@@ -17,13 +17,17 @@ import pytest
 
 from rest_react.build import Parts
 from rest_react.config.compose import compose
-from rest_react.errors import ConfigError
+from rest_react.config.students import settings_of_student
+from rest_react.errors import ConfigError, RunFolderError
 from rest_react.loop import Loop
 from rest_react.questions import read_corpus, read_questions
 from rest_react.records import Example, LabelledQuestion, Preference, Question, Ranking, Result, Trajectory
 from rest_react.run import run as run_here
 from rest_react.storage.jsonl import read_lines
+from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
+from rest_react.storage.settings_file import lock_settings
+from rest_react.storage.summaries import write_summary
 from rest_react.weights import resolve_weights
 from tests.conftest import SMALL
 from tests.training_here import train_in_this_process
@@ -329,6 +333,19 @@ def test_a_dry_run_names_what_this_machine_lacks_and_predicts_all_the_same(tmp_p
         True,
     )
     assert "Forecast for the remaining stages" in done.stdout + done.stderr
+
+
+def test_a_student_whose_folder_has_other_settings_is_refused_before_its_teacher_works(tmp_path: Path) -> None:
+    small = ["experiment=smoke", f"output={tmp_path}", "iteration=1"]
+    weights = str(resolve_weights("tiny-random"))
+    first = compose([*small, f"students=[{weights}]"])
+    (student,) = first.students
+    own = settings_of_student(first, student)
+    lock_settings(tmp_path / own.run, locked_settings(own), {})
+    write_summary(tmp_path / own.run / "iter_0/grow", {})
+    with pytest.raises(RunFolderError, match=r"evaluate.samples: \d in the folder, 3 now"):
+        run_here(compose([*small, f"students=[{{model:{weights},samples:3}}]"]))
+    assert not (tmp_path / "smoke").exists()
 
 
 def test_a_dry_run_reads_the_question_files(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@
 Not here: what happens then (storage.settings_file, stages.reuse).
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -28,6 +29,9 @@ def data_digests(
     if settings.demonstrations.questions is not None and not settings.synthetic.n:
         rows = sets.demonstrated
         digests["demonstrations.questions"] = QuestionSet(rows.demonstrations, rows.passages).digest()
+        chains = [row.chain for row in rows.demonstrations]
+        if any(chains):  # no part of the other digest, which earlier versions have recorded without them
+            digests["demonstrations.chains"] = hashlib.sha256(repr(chains).encode("utf-8", "replace")).hexdigest()[:16]
     digests |= {f"{role}.model": folder_digest(weights) for role, weights in _folders_of_weights(settings)}
     roles = (role for role, part in _on_this_machine(settings) if getattr(part, "model", "") == EMBEDDED)
     digests |= {f"{role}.model": embedded_source() for role in roles}

@@ -8,11 +8,13 @@ A file in the folder `agent.prompts` comes before the packaged one; a task may m
 Not here: what a prompt file looks like (prompts).
 """
 
+import re
 from functools import cached_property
 from pathlib import Path
 
 from rest_react.build.question_sets import QuestionSets
 from rest_react.config.settings import Settings
+from rest_react.errors import ConfigError
 from rest_react.prompts import VERDICT, StepPrompt, closing, texts_hash
 from rest_react.selection.trajectory_filters import ANSWER_AGAIN, JUDGE_ANSWERS
 from rest_react.storage.settings_file import GRADER_PROMPTS, JUDGE_PROMPTS, STEP_PROMPTS, TEXT_JUDGE_PROMPTS
@@ -56,13 +58,23 @@ class RunPrompts:
         }
 
     def text(self, name: str) -> str:
-        """The text of a prompt file; `{labels}` in it stands for the labels of the task, one a line."""
-        path = self._folder / name
+        """The text of a prompt file; `{labels}` in it stands for the labels of the task, one a line. Raises ConfigError
+        if the user's file lacks a mark that the packaged one has: the model would not see what the mark stands for."""
+        path, packaged = self._folder / name, self.settings.task.packaged_prompts / name
         if not path.exists():
-            path = self.settings.task.packaged_prompts / name
+            path = packaged
+        missing = sorted(_marks(packaged) - _marks(path) - {"{labels}"})
+        if missing:
+            raise ConfigError(
+                [f"agent.prompts: {path} has no {' and no '.join(missing)}; write it where that text is to stand"]
+            )
         labels = self.settings.task.label_names() or ("any text",)
         return path.read_text(encoding="utf-8").replace("{labels}", "\n".join(f"- {label}" for label in labels))
 
     @property
     def _folder(self) -> Path:
         return Path(self.settings.agent.prompts or self.settings.task.packaged_prompts)
+
+
+def _marks(prompt: Path) -> set[str]:
+    return set(re.findall(r"\{[a-z_]+\}", prompt.read_text(encoding="utf-8"))) if prompt.exists() else set()

@@ -27,13 +27,15 @@ def refuse_shared_questions(
     own = settings.demonstrations.questions is not None and not settings.synthetic.n
     taught = unlabelled(sets.demonstrated.demonstrations) if own else []
     refuse_grown_questions(settings, grown, asked, setting="grow.questions")
-    refuse_overlap(unlabelled(settings.task.solved_questions()), asked, (), asked, setting="task.solved")
-    if taught and settings.task.searches and settings.start == "demonstrations":  # a chain leads to the gold answer
+    searches = settings.task.searches
+    solved = unlabelled(settings.task.solved_questions())
+    refuse_overlap(solved, asked, (), asked, setting="task.solved", near=searches)
+    if taught and searches and settings.start == "demonstrations":  # a chain leads to the gold answer
         refuse_overlap_of_demonstrations(taught, grown if settings.iteration else [], asked)
     elif taught:  # rows with labels: no setting allows them in a benchmark
-        refuse_overlap(taught, asked, (), asked, setting="demonstrations.questions")
-        if not settings.task.searches:
-            _tell_near_duplicates([*taught, *(grown if settings.iteration else ())], asked)
+        refuse_overlap(taught, asked, (), asked, setting="demonstrations.questions", near=searches)
+    if not searches:
+        _tell_near_duplicates([*taught, *(grown if settings.iteration else ())], asked)
 
 
 def refuse_grown_questions(
@@ -42,7 +44,9 @@ def refuse_grown_questions(
     """Compares questions of Grow with those of each benchmark; `setting` is where the former are from. A benchmark
     whose answers choose the policy may have none of them, whatever is allowed: labels do not reach Grow."""
     tested, chosen_by = benchmarks_for_testing(settings), settings.evaluate.choose_by
-    if chosen_by in settings.grow.allow_overlap and (pairs := overlap(grown, asked.get(chosen_by, ()))):
+    if chosen_by in settings.grow.allow_overlap and (
+        pairs := overlap(grown, asked.get(chosen_by, ()), near=settings.task.searches)
+    ):
         shared = len({question.id for question, _ in pairs})
         told = (
             f"evaluate.choose_by: {shared} of {len(grown)} questions of {setting} are in {chosen_by}, whose answers "
@@ -50,7 +54,8 @@ def refuse_grown_questions(
             "finetune.snapshots=1"
         )
         raise ConfigError([told])
-    for note in refuse_overlap(grown, asked, settings.grow.allow_overlap, tested, setting=setting):
+    allowed, near = settings.grow.allow_overlap, settings.task.searches
+    for note in refuse_overlap(grown, asked, allowed, tested, setting=setting, near=near):
         say(f"note: {note}")
 
 

@@ -63,6 +63,12 @@ def notes(s: Settings) -> Iterator[str]:
         )
     if s.iteration > 0 and asks_reward_model(s) and _judge(s) == EMBEDDED:
         yield from _notes_on_the_embedded_judge(s)
+    if s.synthetic.n and s.synthetic.judged and _judge(s) == EMBEDDED:
+        yield (
+            f"synthetic.judged: {EMBEDDED}, untuned, is a poor judge of texts: as teacher and judge of complaints it "
+            "left 15 texts of 100 (docs/log.md). Name a larger model (reward_model=openai; reward_model=qwen after "
+            "make qwen), or set synthetic.judged=false"
+        )
 
 
 def _notes_on_the_embedded_judge(s: Settings) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """The card of an export: a README.md in the Hub's format.
 
-    write_card(folder, request, settings, rows=120, data_files="data.jsonl", smoke=False)
+    write_card(folder, request, settings, rows=120, data_files="data.jsonl", smoke=False, searches=True)
 
 It says what a row is, how the rows were made, and whether they contain gold answers.
 Not here: the cards of a run's models and training rows (reporting.cards).
@@ -20,14 +20,22 @@ from rest_react.storage.files import write_file
 _SETTINGS = (
     "task.kind", "policy.model", "seed", "learning_seed", "search.kind", "grow.samples", "improve.selector",
     "improve.keep", "improve.keep_trajectories", "improve.likeliest", "improve.rejected_trajectories",
-    "improve.equal_steps", "reward_model.kind",
+    "improve.equal_steps", "improve.min_passages", "improve.max_examples", "improve.reward", "reward_model.kind",
+    "reward_model.model",
 )  # fmt: skip
 
 
 def write_card(
-    folder: Path, request: ExportRequest, settings: Mapping[str, Any], *, rows: int, data_files: str, smoke: bool
+    folder: Path,
+    request: ExportRequest,
+    settings: Mapping[str, Any],
+    *,
+    rows: int,
+    data_files: str,
+    smoke: bool,
+    searches: bool,
 ) -> None:
-    """Writes the README.md of an export with this number of rows."""
+    """Writes the README.md of an export with this number of rows. `searches`: whether the task does."""
     iterations = "all" if request.iterations is None else ", ".join(map(str, request.iterations))
     made: list[tuple[str, object]] = [("rows", f"{rows:,}"), ("iterations", iterations)]
     of_trajectories = request.format in OF_TRAJECTORIES
@@ -40,7 +48,7 @@ def write_card(
         made.append(("targets chosen by", "gold answers"))
     name = f"{request.run.rstrip('/').rpartition('/')[2]}-{request.format}"
     card = templates().get_template("export_card.md.j2").render(
-        front=Markup(data_front(name, rows, data_files)),
+        front=Markup(data_front(name, rows, data_files, searches=searches)),
         name=name, kind=request.format, made=made, gold=request.gold, smoke=smoke,
         evaluated=of_trajectories and request.stage != GROW, demonstrated=_demonstrated(request, settings),
         chosen_by_gold=chosen_by_gold,

@@ -24,7 +24,6 @@ from rest_react.config.training_part import training_rows
 from rest_react.forecast.stage_costs import (
     FRAME_TOKENS,
     OUTPUT_TOKENS,
-    STATE_TOKENS,
     Forecast,
     Pace,
     answering,
@@ -155,9 +154,12 @@ def _evaluation(
         yield grading(s, grader, f"{stage}, grading", answers)
 
 
+_OF_A_PROVIDER = 3  # models of one hosted training, as OpenAI lists them; another provider may list more or none
+
+
 def _choice(s: Settings, pace: Pace, k: int, steps: float) -> Iterator[Forecast]:
     """The answers of the models of one training that are not chosen; those of the chosen one are its evaluation."""
-    others = (s.finetune.models_kept() or 1) - 1
+    others = (s.finetune.models_kept() or _OF_A_PROVIDER) - 1
     if s.evaluate.choose_by is not None and others:
         source = s.evaluate.benchmarks[s.evaluate.choose_by]
         yield from _evaluation(s, pace, f"iteration {k}: choose a model", k, source, steps, others)
@@ -193,7 +195,7 @@ def _pace(s: Settings, folder: RunFolder) -> Pace:
             )
     rows = () if s.task.searches else training_rows(s)
     if not rows:
-        return Pace(SEARCHES, STATE_TOKENS, OUTPUT_TOKENS)
+        return Pace(SEARCHES, *s.task.call_tokens)
     shown, answers = (row.question.text for row in rows), (row.answers[0] for row in rows)
     return Pace(0.0, fmean(map(tokens_of, shown)) + FRAME_TOKENS, fmean(map(tokens_of, answers)) + FRAME_TOKENS)
 

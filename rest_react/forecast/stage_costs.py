@@ -16,7 +16,6 @@ from rest_react.config.training_part import training_rows
 from rest_react.llm.model_settings import ModelSettings
 from rest_react.tasks.agent_settings import shows_exemplars
 
-STATE_TOKENS = 300
 OUTPUT_TOKENS = 60
 READ_TOKENS = 20  # of a question or a short answer
 TOOL_STATE_TOKENS, TOOL_OUTPUT_TOKENS = 825, 105  # of a call of a maker: means of 13 tools of a 1.5B model

@@ -49,6 +49,10 @@ _BEST_SENTENCE = re.compile(
 _NOT_BEST_FIRST = re.compile(r"\d(?:st|nd|rd|th)\s*[:=]|\d\s*<\s*(?:output\s*)?#?\d", re.IGNORECASE)
 _WORST_FIRST = re.compile(r"\bworst[ -]+(?:to[ -]+best|first)\b", re.IGNORECASE)
 _POINTS = re.compile(r"\d+\s*(?:/|out of)\s*\d+|\d+\s*%")
+# "1. Output 3, 2. Output 1" on one line.
+_NUMBERED = re.compile(
+    r"(?<!\d)(\d{1,2})[.)]\s*(?:model )?(?:output|candidate|response|option)\s*#?(\d{1,3})\b", re.IGNORECASE
+)
 _SECOND_SENTENCE = re.compile(r"(?<=\d)\. (?=[A-Za-z])")
 _Items: TypeAlias = list[re.Match[str] | None]  # of each line, the item that it is
 
@@ -64,7 +68,8 @@ def read_ranking(reply: str, count: int) -> tuple[int, ...]:
         return ()
     body = re.sub(r"[*`]+", "", strip_wrappers(body))
     best, ranking = _labelled_best(body), _labelled_ranking(body)
-    if best is None and _WORST_FIRST.search(body):
+    label = last_labelled(_RANKING_LABEL, body)
+    if _WORST_FIRST.search(body if best is None else label[0] if label else ""):
         return ()
     if best is None and not ranking and (line := _BEST_AND_RANKING.search(body)):
         best, ranking = int(line[1]), _numbers_on_line(line[2])
@@ -115,6 +120,9 @@ def _numbers_on_line(line: str) -> list[int]:
     Empty if the line is not simply best first."""
     if _NOT_BEST_FIRST.search(line):
         return []
+    if len(numbered := _NUMBERED.findall(line)) > 1:
+        in_order = [int(rank) for rank, _ in numbered] == list(range(1, len(numbered) + 1))
+        return [int(output) for _, output in numbered] if in_order else []
     bare = _POINTS.sub("", re.sub(r"\([^()]*\)", "", _SECOND_SENTENCE.split(line)[0]))
     matches = re.findall(r"\d+", bare) or re.findall(r"\d+", line)
     return [int(number) for number in matches if len(number) < 4]

@@ -20,9 +20,10 @@ from rest_react.model_output.thinking import after_thinking
 from rest_react.prompts import STOP
 from rest_react.records import Verdict
 
-# A verdict that may be in bold, in backquotes or in quotation marks.
+# A verdict that may be in bold, in backquotes or in quotation marks. "True or False" and "True if ..." are none.
 _VERDICT_ASSIGNED = re.compile(
-    r"(?:=|->|→|\)\s*:|\breturn(?:s|ed)?|\bevaluates to|\bverdict is)\s*([*`'\"]+)?(true|false)\b(?(1)[*`'\"])",
+    r"(?:=|->|→|\)\s*:|\breturn(?:s|ed)?|\bevaluates to|\bverdict is)\s*([*`'\"]+)?(true|false)\b(?(1)[*`'\"])"
+    r"(?!\s*(?:[|/]|(?:or|if)\b))",
     re.IGNORECASE,
 )
 _VERDICT_ALONE = re.compile(r"[\W_]*(true|false|correct|incorrect)[\W_]*(?:#.*)?", re.IGNORECASE)

@@ -52,9 +52,11 @@ class TransformersEngine:
         cache_tokens: int = 24576,
         batch_requests: int = 32,
         batch_tokens: int = 512,
+        block: str = "policy",
     ) -> None:
         self._weights, self._mode, self._dtype, self._device, self._threads = weights, mode, dtype, device, threads
         self._template_kwargs = chat_template_kwargs
+        self._block = block
         self._cache_tokens, self._batch_requests, self._batch_tokens = cache_tokens, batch_requests, batch_tokens
         self._loading = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -66,7 +68,7 @@ class TransformersEngine:
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
         """n samples. Raises ModelFault if the prompt does not fit into the context, UsageError if it does not fit into
-        the cache (on a GPU, into the free memory), OutsideFault if the engine died."""
+        the cache on a CPU, OutsideFault if the engine died."""
         ids = await self._encoded(prompt)
         draws = await self._generate(ids, [sampling] * n)
         return [self._completion(draw, len(ids)) for draw in draws]
@@ -114,7 +116,7 @@ class TransformersEngine:
             )
         if self._on_cpu and 2 * longest > self._cache_tokens:
             raise UsageError(
-                f"policy.cache_tokens={self._cache_tokens} is too small: a prompt needs {2 * longest}; raise it"
+                f"{self._block}.cache_tokens={self._cache_tokens} is too small: a prompt needs {2 * longest}; raise it"
             )
         futures = [self._loop.create_future() for _ in samplings]
         self._submit([
@@ -124,7 +126,8 @@ class TransformersEngine:
             )
             for i, how in enumerate(samplings)
         ])  # fmt: skip
-        return [finished(await future) for future in futures]
+        way_out = f". A smaller {self._block}.cache_tokens may help" if self._on_cpu else ""
+        return [finished(await future, way_out) for future in futures]
 
     def _submit(self, draws: list[Draw]) -> None:
         """Hands samples that have drawn the same so far to the engine's thread, as one request; callable from that
@@ -215,7 +218,7 @@ class TransformersEngine:
         from rest_react.llm.local_engine.cpu_attention import use_cpu_attention
 
         if self._device == "cuda" and not torch.cuda.is_available():
-            raise UsageError("policy.device=cuda, but torch sees no GPU; use device=auto or device=cpu")
+            raise UsageError(f"{self._block}.device=cuda, but torch sees no GPU; use device=auto or device=cpu")
         device = "cuda" if self._device != "cpu" and torch.cuda.is_available() else "cpu"
         folder = resolve_weights(self._weights)
         with outside(f"loading {self._weights}"):

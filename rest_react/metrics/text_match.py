@@ -42,7 +42,8 @@ def strip_citations(text: str) -> str:
 
 def cited_links(text: str) -> frozenset[int]:
     """The link ids that a text cites, in each form of a citation: `[link_id=3]`, `[link_id=1, 2]`, `(link_id=4)`."""
-    return frozenset(int(digits) for cited in _ONE_LINK.findall(text) for digits in _DIGITS.findall(cited))
+    spaced = " ".join(text.split())  # as in strip_citations
+    return frozenset(int(digits) for cited in _ONE_LINK.findall(spaced) for digits in _DIGITS.findall(cited))
 
 
 def normalise(text: str) -> str:

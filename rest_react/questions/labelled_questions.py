@@ -118,6 +118,10 @@ def questions_from_rows(
             near = difflib.get_close_matches(name, FIELDS, n=1)
             advice = f"did you mean {near[0]}?" if near else f"known: {', '.join(FIELDS)}"
             problems.append(f"fields.{name}: a question has no such field; {advice}")
+        elif name != "answers" and " + " in fields[name]:
+            problems.append(
+                f"fields.{name}: only answers may join columns; name one, or write the text into one column"
+            )
     columns = columns_of(fields)
     required = {"question", "answers"} if labelled else {"question"}
     missing = {name for name in FIELDS if name in fields or name in required}

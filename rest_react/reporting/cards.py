@@ -1,6 +1,6 @@
 """Model cards and data cards in the format of the Hugging Face Hub, for each iteration.
 
-    write_cards(Path("outputs/default"), rows, smoke=False)      # iter_1/improve/README.md, iter_1/finetune/README.md
+    write_cards(Path("outputs/default"), rows, smoke=False, searches=True)    # iter_1/{improve,finetune}/README.md
 
 A card gives the settings and counts behind the model or the training rows; a model card also gives its results.
 Not here: uploading to the Hub.
@@ -29,7 +29,8 @@ from rest_react.storage.summaries import read_summary
 from rest_react.weights.embedded import EMBEDDED, HUB_TWIN
 
 _Fact: TypeAlias = tuple[str, Any]
-_TAGS = ["rest-react", "search-agent", "self-improvement", "synthetic"]
+_TAGS = ["rest-react", "self-improvement"]
+_SEARCH_TAGS = ["rest-react", "search-agent", "self-improvement", "synthetic"]
 # Settings, and counts of Grow and Improve, that a card shows.
 _MADE = (
     "policy.model", "seed", "learning_seed", "start", "search.kind", "agent.max_searches", "grow.samples",
@@ -45,8 +46,8 @@ _MADE_BY_EXPERT = (
 _COUNTED = ("trajectories", "examples", "steps", "dropped_steps", "steps_with_a_choice", "targets_changed")
 
 
-def write_cards(run_folder: Path, rows: Sequence[ResultRow], *, smoke: bool) -> None:
-    """Writes a card for each iteration's model and one for its training rows."""
+def write_cards(run_folder: Path, rows: Sequence[ResultRow], *, smoke: bool, searches: bool) -> None:
+    """Writes a card for each iteration's model and one for its training rows. `searches`: whether the task does."""
     settings = read_settings(run_folder)
     for k in iterations(run_folder):
         stage = run_folder / f"iter_{k}"
@@ -54,10 +55,12 @@ def write_cards(run_folder: Path, rows: Sequence[ResultRow], *, smoke: bool) -> 
         gold = k > 0 and str((improved or {}).get("selector", "")).startswith("gold")  # benchmarks/upper_bound.py
         trained = not 0 < k <= settings.get("grow.reuse_through", 0)  # by this run, with its settings
         taken = k > 0 and (not trained or _is_student(run_folder, settings))
-        made, chosen_by = _made(settings, k, gold=gold, taken=taken), settings.get("evaluate.choose_by")
+        made = _made(settings, k, gold=gold, taken=taken, searches=searches)
+        chosen_by = settings.get("evaluate.choose_by")
         if not trained:
             made = [fact for fact in made if fact[0] != "learning_seed"]
         view = {"name": f"{run_folder.name}-{k}", "iteration": k, "smoke": smoke, "chosen_by": chosen_by, "gold": gold}
+        view |= {"task": settings.get("task.kind"), "searches": searches, "writer": "agent" if searches else "model"}
         if improved is not None:
             _data_card(stage, improved, made, {**view, "taken": taken})
         if tuned is not None:
@@ -65,10 +68,12 @@ def write_cards(run_folder: Path, rows: Sequence[ResultRow], *, smoke: bool) -> 
             _model_card(stage, tuned, [*made, *how], settings, [row for row in rows if row.iteration == k], view)
 
 
-def _made(settings: Mapping[str, Any], k: int, *, gold: bool, taken: bool) -> list[_Fact]:
+def _made(settings: Mapping[str, Any], k: int, *, gold: bool, taken: bool, searches: bool) -> list[_Fact]:
     """The settings with which iteration `k` was made. `gold`: gold answers chose its targets; `taken`: its rows were
     made by another run, with settings of its own."""
     made = [(key, settings[key]) for key in (_MADE if k else _MADE_BY_EXPERT) if key in settings]
+    if not searches:
+        made = [fact for fact in made if not fact[0].startswith(("search.", "agent.", "world."))]
     if gold:  # whatever the settings of Improve
         made = [fact for fact in made if not fact[0].startswith(("improve.", "reward_model."))]
         made.append(("targets chosen by", "gold answers"))
@@ -87,7 +92,7 @@ def _data_card(stage: Path, improved: Mapping[str, Any], made: Sequence[_Fact], 
     facts = [(key.replace("_", " "), counts[key]) for key in _COUNTED if counts.get(key) is not None]
     facts += [fact for fact in made if not (view["taken"] and fact[0] == "policy.model")]
     kinds = Counter(example.kind for example in read_lines(stage / "improve" / EXAMPLES, Example))
-    front = data_front(view["name"], kinds.total(), EXAMPLES)
+    front = data_front(view["name"], kinds.total(), EXAMPLES, searches=view["searches"])
     _card("data_card", stage / "improve", front=front, made=facts, kinds=kinds.most_common(), **view)
 
 
@@ -105,7 +110,7 @@ def _model_card(
         facts.append(("evaluate.choose_by", view["chosen_by"]))
     chosen = weights_of_iteration(stage) if read_summary(stage / "choose") is not None else None
     weights = chosen or stage / "finetune" / "model"
-    front = _model_front(view["name"], str(settings.get("policy.model", "")), rows)
+    front = _model_front(view["name"], str(settings.get("policy.model", "")), rows, searches=view["searches"])
     results = markdown_table(HEADINGS, [[cell(row) for _, cell in COLUMNS] for row in rows])
     reference = tuned["base"] if tuned.get("learns_from") == "preferences" else ""
     folder = weights if weights.is_dir() else stage / "finetune"
@@ -125,13 +130,13 @@ def _card(template: str, folder: Path, *, front: str, **values: Any) -> None:
     write_file(folder / "README.md", card.render(front=Markup(front), **values))
 
 
-def _model_front(name: str, base: str, rows: Sequence[ResultRow]) -> str:
+def _model_front(name: str, base: str, rows: Sequence[ResultRow], *, searches: bool) -> str:
     """The metadata of a model card (YAML)."""
     from huggingface_hub import EvalResult, ModelCardData
 
     results = [
         EvalResult(
-            task_type="question-answering",
+            task_type="question-answering" if searches else "text-generation",
             dataset_type=row.benchmark,
             dataset_name=row.benchmark,
             metric_type="accuracy",
@@ -148,13 +153,13 @@ def _model_front(name: str, base: str, rows: Sequence[ResultRow]) -> str:
         license="apache-2.0" if base == HUB_TWIN else None,
         library_name="transformers",
         pipeline_tag="text-generation",
-        tags=_TAGS,
+        tags=_SEARCH_TAGS if searches else _TAGS,
         eval_results=results or None,
     )
     return str(data.to_yaml())
 
 
-def data_front(name: str, rows: int, data_files: str) -> str:
+def data_front(name: str, rows: int, data_files: str, *, searches: bool) -> str:
     """The metadata of a data card (YAML), with the files that hold the rows."""
     from huggingface_hub import DatasetCardData
 
@@ -164,6 +169,6 @@ def data_front(name: str, rows: int, data_files: str) -> str:
         task_categories=["text-generation"],
         size_categories=[next((size for limit, size in sizes.items() if rows < limit), "1M<n<10M")],
         configs=[{"config_name": "default", "data_files": data_files}],
-        tags=_TAGS,
+        tags=_SEARCH_TAGS if searches else _TAGS,
     )
     return str(data.to_yaml())

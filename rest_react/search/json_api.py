@@ -130,13 +130,18 @@ class JsonSearch:
                 f"{self._where}: HTTP {reply.status}: the server redirects the query to {place_of(error.location)}, "
                 "which is refused; set search.url to the final address"
             )
+        env = self._settings.api_key_env
+        if reply.status == 403 and env is None:
+            raise UsageError(
+                f"{said}; the engine refuses access. SearXNG: add json to search.formats in its settings.yml; another "
+                "engine: set search.api_key_env"
+            )
         meaning = meaning_of(error)
         if meaning == "again":
             raise TryAgain(said, error.retry_after, refused=True)
         if meaning == "account":
             raise OutsideFault(f"{said} (quota used up or account closed)")
         if meaning == "key" or reply.status == 403:
-            env = self._settings.api_key_env
             raise UsageError(
                 f"{said}; {f'check the key in {env}' if env else 'set search.api_key_env: it needs a key'}"
             )

@@ -28,12 +28,14 @@ from rest_react.remote.retry import Backoff, TryAgain, retry
 from rest_react.remote.whole_reply import PAGE_MB, place_of, whole
 from rest_react.search.engine_settings import WEB_LACKS_WORLD, SearchContext, SearchSettings
 from rest_react.search.html_text import clean_html, web_text
+from rest_react.search.refused_query import QueryRefused, search_or_fault
 from rest_react.setting_types import Count, Name, Positive
 
 if TYPE_CHECKING:
     from primp import AsyncClient
 
 _MOST_REDIRECTS = 5
+_REFUSED_QUERY = (400, 413, 414, 422)
 _SPLIT_REGION = ("brave", "mojeek", "startpage", "wikipedia")  # engines that take `region` apart at its hyphen
 # The sentence of an engine for no results; duckduckgo and startpage have an element of class `no-results` instead.
 _NO_RESULTS_SENTENCES = {
@@ -102,9 +104,13 @@ class DuckDuckGo:
         self._limiter = Limiter(max_in_flight, requests_per_minute)
 
     async def search(self, query: str, k: int) -> list[Hit]:
-        """At most `k` hits, best first. Raises OutsideFault after the last try, UsageError for an unknown backend."""
+        """At most `k` hits, best first. Raises OutsideFault after the last try, UsageError for an unknown backend,
+        ModelFault if the engine refuses this query (for example as too long) and answers another one."""
         if not query.strip():
             return []
+        return await search_or_fault(self._search, query, k)
+
+    async def _search(self, query: str, k: int) -> list[Hit]:
 
         async def attempt() -> list[Hit]:
             return (await self._ask(query))[:k]
@@ -173,6 +179,8 @@ class DuckDuckGo:
                 raw = await whole(reply.aiter_bytes(), self._backend, PAGE_MB)
         except (TimeoutError, PrimpError) as error:
             raise TryAgain(f"no complete reply within {self._timeout_s} s ({type(error).__name__}: {error})") from error
+        if reply.status_code in _REFUSED_QUERY:
+            raise QueryRefused(f"{self._backend}: HTTP {reply.status_code}: the engine refused the query")
         if reply.status_code != 200:
             headers = {name.lower(): value for name, value in reply.headers.items()}
             message = f"HTTP {reply.status_code}: the engine refused the request (rate limit or outage)"

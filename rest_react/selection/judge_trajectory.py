@@ -79,8 +79,11 @@ def left_out_by(keep: KeepTrajectories, verdicts: Iterable[TrajectoryVerdict]) -
     return frozenset() if leaves_out is None else leaves_out(verdicts)
 
 
-def answer_of(verdict: TrajectoryVerdict) -> str | None:
-    """The outcome of the request, for remote.failures.refusals."""
+def answers_of(verdict: TrajectoryVerdict) -> list[str | None]:
+    """The outcome of the request, for remote.failures.refusals; nothing for a verdict that needed no request."""
     if verdict.status == "errored":
-        return LOST
-    return verdict.reply if verdict.reply.startswith(REFUSED) else ACCEPTED
+        return [LOST]
+    if verdict.reply.startswith(REFUSED):
+        return [verdict.reply]
+    asked = verdict.good is not False or verdict.reply or verdict.logprobs or verdict.prompt_tokens
+    return [ACCEPTED] if asked else []

@@ -13,6 +13,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -29,15 +30,16 @@ from rest_react.seeds import derive_seed
 from rest_react.selection.opinions import Judgement
 from rest_react.setting_types import Count, NotNegative, Share, Temperature
 from rest_react.stages.executor import StageRecords, run_owed
-from rest_react.storage.files import write_file
-from rest_react.storage.jsonl import read_lines, replace_lines
+from rest_react.storage.files import cut_torn_line, write_file
+from rest_react.storage.jsonl import JsonLines, read_lines, replace_lines
 from rest_react.storage.summaries import read_summary, write_summary
+from rest_react.storage.unused_settings import UNJUDGED
 from rest_react.tasks.sample_end import ended
 from rest_react.terminal.console import say
 from rest_react.trajectories.parsed import CUT_OFF
 
-TEXTS, ITEMS, UNJUDGED = "texts.jsonl", "items.jsonl", "unjudged.jsonl"
-_NOT_JUDGED = "not judged"
+TEXTS, ITEMS = "texts.jsonl", "items.jsonl"
+_NOT_JUDGED, _REFUSED = "not judged", "not its label"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,23 +108,26 @@ async def synthesise(
     items = ((f"{label}.{number}", label) for label in labels for number in range(written[label]))
 
     unjudged = _unjudged(stage)
+    paid = JsonLines(stage / UNJUDGED, WrittenText)
+    paid.resume()
 
     async def write(id_: str, label: str) -> WrittenText:
         own_seed = derive_seed(seed, id_)
         if (text := unjudged.get(id_)) is None:
             text = await _written(WrittenText(id_, label, ""), teacher, template, rules, own_seed)
-        return (
-            text
-            if judge is None or text.dropped not in ("", _NOT_JUDGED)
-            else await _judged(text, judge, shown, own_seed)
-        )
+            if judge is None or text.dropped:
+                return text
+            paid.append(text)
+        return text if judge is None else await _judged(text, judge, shown, own_seed)
 
-    await run_owed(
-        _RECORDS, path, items, write,
-        total=sum(written.values()), in_flight=in_flight, title="iteration 0: synthesise",
-    )  # fmt: skip
+    with closing(paid):
+        await run_owed(
+            _RECORDS, path, items, write,
+            total=sum(written.values()), in_flight=in_flight, title="iteration 0: synthesise",
+        )  # fmt: skip
     (stage / UNJUDGED).unlink(missing_ok=True)
     texts = list(read_lines(path, WrittenText))
+    _refuse_silent_judge(stage, texts)
     rows, counts = select_rows(texts, wanted, rules.near)
     short = {label: counts[label]["rows"] for label in labels if counts[label]["rows"] < wanted[label]}
     if any(not left for left in short.values()):
@@ -146,11 +151,24 @@ def _unjudged(stage: Path) -> dict[str, WrittenText]:
     """The texts that only lack a judgement, by id. They are paid for, and a resumed stage drops them from its file
     until they are judged: a kill before that must not lose them."""
     path, kept = stage / TEXTS, stage / UNJUDGED
+    cut_torn_line(kept)
     found = {text.id: text for text in read_lines(kept, WrittenText)}
-    found |= {text.id: text for text in read_lines(path, WrittenText) if text.text and _outside_error(text)}
+    found |= {text.id: text for text in read_lines(path, WrittenText) if text.dropped == _NOT_JUDGED}
     if found:
         replace_lines(kept, found.values())
     return found
+
+
+def _refuse_silent_judge(stage: Path, texts: Sequence[WrittenText]) -> None:
+    """Raises UsageError if the judge gave no verdict on any text that it was shown."""
+    unjudged = [text for text in texts if text.dropped == _NOT_JUDGED]
+    if unjudged and not any(text.dropped in ("", _REFUSED) for text in texts):
+        faults = [text.fault.message for text in unjudged if text.fault is not None]
+        raise UsageError(
+            f"{stage}: reward_model gave no verdict on any of {len(unjudged)} texts "
+            f"({f'last error: {faults[-1]}' if faults else 'its replies cannot be read'}). The texts are saved. Change "
+            "the limits of its server and run the same command again, or name another reward_model in another run"
+        )
 
 
 _TOKENS = ("prompt_tokens", "completion_tokens", "judge_prompt_tokens", "judge_completion_tokens")
@@ -181,7 +199,7 @@ async def _judged(text: WrittenText, judge: Judge, shown: Shown, seed: int) -> W
         return replace(text, dropped=_NOT_JUDGED, fault=as_fault(error))
     return replace(
         text,
-        dropped={True: "", False: "not its label", None: _NOT_JUDGED}[verdict.good],
+        dropped={True: "", False: _REFUSED, None: _NOT_JUDGED}[verdict.good],
         fault=None,
         judge_prompt_tokens=verdict.reply.prompt_tokens,
         judge_completion_tokens=verdict.reply.tokens,
@@ -243,6 +261,7 @@ _RECORDS = StageRecords(
     WrittenText,
     noun="texts",
     role="teacher",
+    keep=lambda text: text.dropped != _NOT_JUDGED and _outside_error(text) is None,
     outside_error=_outside_error,
     answers=_answers,
     failed=lambda text: bool(text.dropped),

@@ -74,7 +74,11 @@ def lock_settings(root: Path, settings: Mapping[str, object], environment: Mappi
 def refuse_other_settings(root: Path, settings: Mapping[str, object]) -> None:
     """Raises RunFolderError, naming each setting that differs from the folder's, where finished work depends on one."""
     differing = differing_settings(root, settings)
-    if not differing or nothing_finished(root) or all(is_unused(root, key) for key in differing):
+    if (
+        not differing
+        or nothing_finished(root)
+        or all(is_unused(root, key, settings.get(key, ...)) for key in differing)
+    ):
         return
     raise RunFolderError(
         f"{root} was created with other settings:\n"

@@ -33,6 +33,7 @@ _WORK_OF = {
 # Token limits of judges. A reply that is shorter than both the old and the new limit is the same, so these may change
 # at any time; replies that were cut or refused because of a limit are requested again.
 _LIMITS_OF_JUDGES = ("evaluate.grader_max_tokens", "improve.max_tokens")
+UNJUDGED = "unjudged.jsonl"  # texts of a teacher, as no judge has touched them yet
 _OF_A_HOSTED_JOB = (
     "job.json",
     "events.jsonl",
@@ -49,13 +50,15 @@ def nothing_finished(root: Path) -> bool:
     return all(record.is_owed and not record.text for record in records)
 
 
-def is_unused(root: Path, key: str) -> bool:
-    """Whether no work in the folder depends on the setting yet."""
+def is_unused(root: Path, key: str, now: object = ...) -> bool:
+    """Whether no work in the folder depends on the setting yet; `now` is the value that it would get."""
     if key in _LIMITS_OF_JUDGES:
         return True
+    if key == "evaluate.choose_by" and now is None:  # a choice that was never made leaves nothing
+        return not any(root.glob("iter_*/choose/**/summary.json"))
     patterns = next((patterns for group, patterns in _WORK_OF.items() if key.startswith(group)), ())
     if not patterns:
         return False
-    found = [path for one in patterns for path in root.glob(one) if path.name not in _OF_A_HOSTED_JOB]
+    found = [path for one in patterns for path in root.glob(one) if path.name not in (*_OF_A_HOSTED_JOB, UNJUDGED)]
     lines = (line for path in found if path.suffix == ".jsonl" for line in read_lines(path, OwedRecord))
     return all(path.suffix == ".jsonl" for path in found) and all(line.is_owed for line in lines)

@@ -6,7 +6,7 @@ Not here: tasks for rollouts, which need clients (build).
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from rest_react.errors import RunFolderError
 from rest_react.tasks import ChosenTask
@@ -34,3 +34,9 @@ def task_of_run_folder(locked: Mapping[str, Any], *, filters: bool = False) -> T
     only_grounded, most = locked.get("improve.only_grounded", False), locked.get("improve.max_searches")
     fewest = locked.get("improve.min_passages")
     return settings.open(TaskContext(only_grounded=only_grounded, max_searches=most, min_passages=fewest))
+
+
+def task_searches(locked: Mapping[str, Any]) -> bool:
+    """Whether the task of a run folder searches. Folders of early versions name no task; they are of search_qa."""
+    kinds = {kind for one in get_args(ChosenTask) if one.searches for kind in get_args(one.__annotations__["kind"])}
+    return locked.get("task.kind") in {None, *kinds}

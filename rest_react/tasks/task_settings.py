@@ -60,6 +60,7 @@ class TaskSettings(Protocol):
     verifies: ClassVar[Verifies] = "none"  # the questions for which the rules of its verifier are valid
     has_items: ClassVar[bool] = False  # True: it has built-in items and a scripted policy that knows them
     teacher_prompt: ClassVar[str | None] = None  # the prompt file with which a teacher writes texts of its labels
+    call_tokens: ClassVar[tuple[int, int]] = (300, 60)  # of a call, in and out: a forecast before any measurement
     demonstrates_rows: ClassVar[bool] = False  # True: its expert can demonstrate labelled rows of a user
 
     def open(self, context: TaskContext) -> Task:

@@ -11,6 +11,7 @@ from benchmarks.gold import JudgedStep
 from benchmarks.labelled_run import LabelledRun, labelled_run
 from benchmarks.scores import Reader, perplexity
 from benchmarks.signals import (
+    asked,
     kept_by,
     kept_by_reading,
     measured,
@@ -228,6 +229,12 @@ def test_a_trajectory_without_a_verdict_is_kept_as_in_improve() -> None:
 
 def test_two_different_passages_are_kept_as_by_min_passages_2() -> None:
     assert kept_by("passages selected", [1.0, 2.0, 3.0, 0.0], []) == [False, True, True, False]
+
+
+def test_a_filter_that_asks_something_else_than_a_judge_is_refused(run: LabelledRun, tmp_path: Path) -> None:
+    given = ("improve.keep_trajectories=reader_agrees", "improve.reward=options", "reward_model=qwen")
+    with pytest.raises(UsageError, match=r"--ask: improve.keep_trajectories=reader_agrees does not ask whether"):
+        asked(run, [], given, tmp_path)
 
 
 def test_a_judge_that_follows_the_policy_is_asked_with_the_policy_of_the_run(run: LabelledRun) -> None:

@@ -5,6 +5,7 @@ from rest_react.config.compose import compose
 from rest_react.loop import Loop
 from rest_react.storage.run_folder import RunFolder
 from rest_react.weights.embedded import embedded_source
+from tests.questions.sets import write_jsonl
 
 
 def test_the_embedded_model_has_the_digest_of_its_source(tmp_path: Path) -> None:
@@ -33,3 +34,22 @@ def test_other_weights_in_a_folder_that_a_role_or_the_search_engine_loads_are_no
         now = Loop(settings, Parts(settings, RunFolder(tmp_path / "mine"))).data_digests()
         assert [name for name in before if now[name] != before[name]] == [role]
         before = now
+
+
+def test_a_demonstration_whose_chain_has_changed_under_its_name_is_noticed(tmp_path: Path) -> None:
+    row = {"id": "d1", "question": "Where was the author of Emma born?", "answers": ["Steventon"]}
+    passages = [
+        {"id": "p1", "title": "Emma", "text": "Emma is a novel by Jane Austen."},
+        {"id": "p2", "title": "Jane Austen", "text": "Jane Austen was born in Steventon."},
+    ]
+    write_jsonl(tmp_path / "questions.jsonl", {"id": "q1", "question": "Who wrote Emma?", "answers": ["Jane Austen"]})
+    write_jsonl(tmp_path / "corpus.jsonl", *passages)
+    shown = ["questions@demonstrations.questions=file", f"demonstrations.questions.path={tmp_path}/shown.jsonl"]
+    shown.append(f"demonstrations.questions.corpus={tmp_path}/corpus.jsonl")
+    digests = []
+    for relation in ("author", "writer"):
+        chain = [["Emma", relation, "Jane Austen"], ["Jane Austen", "place of birth", "Steventon"]]
+        write_jsonl(tmp_path / "shown.jsonl", {**row, "evidence": chain})
+        settings = compose(["experiment=local_corpus", f"data={tmp_path}", f"output={tmp_path}", *shown])
+        digests.append(Loop(settings, Parts(settings, RunFolder(tmp_path / "mine"))).data_digests())
+    assert [name for name in digests[0] if digests[0][name] != digests[1][name]] == ["demonstrations.chains"]

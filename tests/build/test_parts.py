@@ -171,7 +171,8 @@ def test_a_user_s_own_prompt_changes_the_hash_of_the_prompts_of_its_kind_alone(t
     hashes = []
     for name in ("", RANKING, JUDGED_GOOD, AUTOEVAL):
         if name:
-            (mine / name).write_text("Mine.", encoding="utf-8")
+            packaged = (mine / name).read_text(encoding="utf-8")
+            (mine / name).write_text(f"{packaged}\nMine.", encoding="utf-8")
         hashes.append(parts(tmp_path, f"agent.prompts={mine}", "grader=same").prompts.digests())
     assert hashes[0] == parts(tmp_path).prompts.digests()
     assert len({one["judge_prompts"] for one in hashes}) == 4
@@ -204,6 +205,17 @@ def test_the_prompt_of_a_reader_counts_where_a_reader_is_asked(keep: str, counts
     assert (made.prompts.digests() != before) is counts
     reward_model = made.judges.reward_model()
     assert getattr(reward_model, "read_answer", "") == ("{question} {passages}" if counts else "")
+
+
+def test_a_users_prompt_without_what_the_judge_is_to_see_is_refused_with_the_missing_marks(tmp_path: Path) -> None:
+    mine = tmp_path / "prompts"
+    shutil.copytree(PACKAGED_PROMPTS, mine)
+    (mine / RANKING).write_text("{input}\n{output}\nRank them.", encoding="utf-8")
+    with pytest.raises(ConfigError) as told:
+        parts(tmp_path, f"agent.prompts={mine}", "grader=same").prompts.digests()
+    assert told.value.problems == (
+        f"agent.prompts: {mine / RANKING} has no {{inputs}} and no {{outputs}}; write it where that text is to stand",
+    )
 
 
 @pytest.mark.parametrize("start", ["prompted", "demonstrations"])

@@ -301,6 +301,14 @@ def test_an_unknown_setting_is_refused_in_every_group(path: str) -> None:
             ["questions@grow.questions=file", "grow.questions.path=README.md"],
             "grow.questions: has no corpus, but search=bm25 needs one; set grow.questions.corpus=<passages.jsonl>",
         ),
+        (
+            ["+questions@evaluate.benchmarks.grow=world_evaluation"],
+            "evaluate.benchmarks: 'grow' has a meaning of its own",
+        ),
+        (
+            ["agent.max_searches=1", "agent.hits_per_search=1", "improve.min_passages=2"],
+            "improve.min_passages: 2 keeps no trajectory, since 1 searches of 1 results show 1 passages at most",
+        ),
         (["agent.prompts=docs"], "agent.prompts: is not used; set start=prompted"),
         (["replay=true"], "replay: needs a cache"),
         (["search=http", "questions@grow.questions=bamtwoogle"], "grow.questions: https://raw.githubusercontent"),

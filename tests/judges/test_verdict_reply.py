@@ -113,6 +113,11 @@ from tests.judges.odd_replies import AFTER_REASONING, REASONING, REPETITIONS, WO
         ("`Check_Answer(...) = True` because both name Lyon.", "correct"),
         ("Both name Lyon, so `return True`.", "correct"),
         ("Output: ```Check_Answer(...) = True```", "correct"),
+        ("Check_Answer(...) = True or False", "unscored"),
+        ("Check_Answer(...) = True/False", "unscored"),
+        ("Check_Answer(...) = True if ANSWER == REF_ANSWER else False", "unscored"),
+        ("return True if REF_ANSWER in ANSWER else False", "unscored"),
+        ("I set Check_Answer(...) = True or False.\nCheck_Answer(...) = False", "incorrect"),
         ('A 5" pipe. Check_Answer(...) = True. It is 6" wide.', "correct"),
     ],
 )

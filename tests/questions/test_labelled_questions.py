@@ -126,6 +126,12 @@ def test_answers_of_several_columns_are_joined(tmp_path: Path) -> None:
     assert [item.answers for item in questions] == [("Ada", "A. Mell", "Mell"), ("1931",)]
 
 
+def test_columns_of_another_field_are_not_joined_and_not_left_out_silently(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "set.jsonl", {"title": "Why?", "body": "At noon.", "answer": "x"})
+    with pytest.raises(ConfigError, match=r"fields\.question: only answers may join columns"):
+        read_questions(path, {"question": "title + body"})
+
+
 def test_a_repeated_question_is_used_once_by_grow_and_refused_in_a_benchmark(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "set.jsonl", *[{"question": "Why is the sky blue?", "answer": a} for a in "xy"])
     assert len(read_questions(path, labelled=False)) == 1

@@ -9,6 +9,8 @@ from huggingface_hub.repocard import metadata_load
 
 from rest_react.records import Example
 from rest_react.report import write_report
+from rest_react.reporting.cards import write_cards
+from rest_react.storage.settings_file import read_settings
 from tests.runs import HOSTILE, made_with, result, write_evaluation, write_lines
 
 
@@ -115,6 +117,25 @@ def test_a_data_card_counts_its_rows(tmp_path):
     model = front(stage / "finetune" / "README.md")  # no weights here: a hosted model
     assert model["base_model"] == "org/model"
     assert "license" not in model
+
+
+def test_the_cards_of_another_task_name_it_and_tell_of_no_search(tmp_path: Path) -> None:
+    task = {"task.kind": "completion", "task.labels": ["Card"], "search.kind": "bm25", "agent.max_searches": 5}
+    for k in (0, 1):
+        carded(tmp_path / "demo", "org/model", iteration=k)
+    made_with(tmp_path / "demo", {**read_settings(tmp_path / "demo"), **task})
+    write_cards(tmp_path / "demo", [], smoke=False, searches=False)
+    for k, data, model in (
+        (0, "labelled rows, or demonstrations by a script that knows the answers", "after labelled rows or"),
+        (1, "written by the model itself in iteration 1", "after iteration 1 of self-improvement"),
+    ):
+        cards = [tmp_path / f"demo/iter_{k}/{stage}/README.md" for stage in ("improve", "finetune")]
+        rows, tuned = (card.read_text(encoding="utf-8") for card in cards)
+        assert f"Training rows for a model of the task `completion`, {data}" in rows
+        assert f"A model of the task `completion` {model}" in tuned
+        told = (rows + tuned).casefold()
+        assert [word for word in ("search agent", "search engine", "expert", "bm25", "world.") if word in told] == []
+        assert all(front(card)["tags"] == ["rest-react", "self-improvement"] for card in cards)
 
 
 def test_the_cards_of_targets_chosen_by_gold_say_so_and_claim_no_missing_answer_key(tmp_path):

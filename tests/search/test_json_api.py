@@ -251,6 +251,13 @@ def test_an_error_reply_says_whose_fault_it_is(
     assert "secret-key" not in str(raised.value)
 
 
+def test_an_engine_without_a_key_that_refuses_access_is_an_error_of_its_settings() -> None:
+    page = b"<!doctype html><title>403 Forbidden</title>"  # a SearXNG whose settings do not name json
+    with serve(lambda _: Reply(403, page)) as server, pytest.raises(UsageError, match=r"SearXNG: add json to search\."):
+        asked("searxng", server)
+    assert len(server.requests) == 1
+
+
 def test_a_query_that_is_refused_while_another_is_answered_is_the_model_s_fault() -> None:
     """Else the same query would be an external error of every later command."""
 

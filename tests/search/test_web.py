@@ -6,7 +6,7 @@ import pytest
 from ddgs.engines import ENGINES
 
 from rest_react.concurrency import gather_or_cancel
-from rest_react.errors import OutsideFault, UsageError
+from rest_react.errors import ModelFault, OutsideFault, UsageError
 from rest_react.records import Hit
 from rest_react.remote.retry import TryAgain
 from rest_react.search.engine_settings import SearchContext
@@ -88,6 +88,14 @@ def test_an_outage_is_never_an_empty_list(engine, bad):
         with pytest.raises(OutsideFault, match=r"^duckduckgo: .*\(after 3 tries\)$"):
             ask()
     assert len(server.requests) >= 3
+
+
+def test_a_query_that_is_refused_while_another_is_answered_is_the_model_s_fault(engine):
+    with serve(lambda request: OSTRIM if len(request.body) < 200 else Reply(400, b"", HTML)) as server:
+        engine(server)
+        with pytest.raises(ModelFault, match=r"^duckduckgo: HTTP 400: the engine refused the query .*answers another"):
+            ask("founder " * 100)
+    assert len(server.requests) == 2
 
 
 def test_searches_keep_the_rate_limit_as_measured_by_the_server(engine):

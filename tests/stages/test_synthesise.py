@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rest_react.config.compose import compose
-from rest_react.errors import ConfigError, OutsideFault, StageIncomplete, UsageError
+from rest_react.errors import BudgetReached, ConfigError, ModelFault, OutsideFault, StageIncomplete, UsageError
 from rest_react.metrics.prices import NO_PRICE
 from rest_react.protocols import LLM
 from rest_react.records import Completion, Example, Prompt, Sampling
@@ -183,6 +183,44 @@ def test_after_an_outage_of_the_judge_the_teacher_is_not_asked_again(tmp_path: P
     assert list(read_lines(tmp_path / "texts.jsonl", WrittenText)) == [
         WrittenText(f"{label}.0", label, "My card was refused.", "", None, 9, 4, 20, 3) for label in "AB"
     ]
+
+
+class StoppedJudge:
+    """A judge whose call ends the command, and later says yes."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error: Exception | None = error
+
+    async def is_good(self, state: str, candidate: str, *, seed: int) -> Judgement:
+        if self.error is not None:
+            raise self.error
+        return Judgement(True, Completion("GOOD: yes", 3, None, "stop", 20))
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (BudgetReached("enough"), "enough"),
+        (UsageError("no such model"), "no such model"),
+        (ModelFault("too long"), r"reward_model gave no verdict on any of 2 texts \(last error: too long\)"),
+    ],
+)
+def test_texts_whose_judge_ends_the_command_are_not_written_again(tmp_path: Path, error: Exception, told: str) -> None:
+    teacher, judge = SameForEachLabel(), StoppedJudge(error)
+    rules = SyntheticSettings(2, 0.0, 1.0, True, 1.0, 32)
+
+    def write() -> None:
+        given = (cast(LLM, teacher), "{label}", judge, ["A", "B"], tmp_path, rules)
+        prices = {"teacher": NO_PRICE, "reward_model": NO_PRICE}
+        asyncio.run(synthesise(*given, shown=str, seed=0, in_flight=2, prices=prices))
+
+    with pytest.raises(type(error) if not isinstance(error, ModelFault) else UsageError, match=told):
+        write()
+    written_before = len(teacher.asked)
+    judge.error = None
+    write()
+    assert (written_before > 0, len(teacher.asked)) == (True, 2)
+    assert [row.answers for row in written_rows(tmp_path)] == [("A",), ("B",)]
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,7 @@ OWED = {"id": "q.0", "verdict": {"verdict": "unscored", "owed": True}}
         ("improve", "iter_1/improve/rankings.jsonl", {"id": "q.0.0", "status": "errored"}, {"id": "q.0.0"}),
         ("grader", "baselines/tfidf/world/results.jsonl", OWED, GRADED),
         ("reward_model", "iter_0/synthetic/texts.jsonl", LOST_TEXT, {"id": "Card.0"}),
+        ("reward_model", "iter_0/synthetic/unjudged.jsonl", {"id": "Card.0", "text": "My card was refused."}, None),
         ("finetune", "iter_1/finetune/events.jsonl", {"id": "event"}, None),
         ("finetune", "iter_1/finetune/loss.jsonl", {"step": 1, "loss": 0.5}, None),
         ("finetune", "iter_1/finetune/model.json", None, {}),
@@ -123,6 +124,22 @@ def test_the_settings_of_a_role_may_change_until_it_has_done_work(tmp_path, grou
                 f"{group}.model changed; no finished work depends on it"
             ]
             assert read_settings(folder.root) == chosen
+
+
+def test_a_choice_of_models_that_was_never_made_may_be_left_out(tmp_path: Path) -> None:
+    before, after = ({**SETTINGS, "evaluate.choose_by": name} for name in ("world", None))
+    lock_settings(tmp_path, before, HERE)
+    write_summary(tmp_path / "iter_0/evaluate/world", {})
+    assert lock_settings(tmp_path, after, HERE) == ["evaluate.choose_by changed; no finished work depends on it"]
+    with pytest.raises(RunFolderError, match=r"evaluate.choose_by: None in the folder, 'world' now"):
+        lock_settings(tmp_path, before, HERE)
+
+
+def test_a_choice_of_models_that_was_made_stays(tmp_path: Path) -> None:
+    lock_settings(tmp_path, {**SETTINGS, "evaluate.choose_by": "world"}, HERE)
+    write_summary(tmp_path / "iter_1/choose", {})
+    with pytest.raises(RunFolderError, match=r"evaluate.choose_by: 'world' in the folder, None now"):
+        lock_settings(tmp_path, {**SETTINGS, "evaluate.choose_by": None}, HERE)
 
 
 def test_how_many_texts_of_a_teacher_are_dropped_may_change_until_the_rows_are_chosen(tmp_path: Path) -> None:

@@ -39,6 +39,8 @@ def combination_problems(s: Settings) -> Iterator[str]:
     for name in s.evaluate.benchmarks:
         if not _plain(name):
             yield f"evaluate.benchmarks: {name!r} is not a plain folder name; leave out / and leading dots"
+        if name in ("grow", "all"):
+            yield f"evaluate.benchmarks: {name!r} has a meaning of its own in exports and reports; choose another name"
     yield from question_problems(s)
     yield from verifier_problems(s)
     yield from task_problems(s)

@@ -26,6 +26,14 @@ def trajectory_filter_problems(s: Settings) -> Iterator[str]:
             f"improve.keep_trajectories: {keep} keeps no trajectory with grow.trajectories_per_question={asked}; set "
             f"{fewest} or more, for example 4"
         )
+    searches = (
+        s.agent.max_searches if s.improve.max_searches is None else min(s.improve.max_searches, s.agent.max_searches)
+    )
+    if s.task.searches and (s.improve.min_passages or 0) > (most := searches * s.agent.hits_per_search):
+        yield (
+            f"improve.min_passages: {s.improve.min_passages} keeps no trajectory, since {searches} searches "
+            f"of {s.agent.hits_per_search} results show {most} passages at most; lower it"
+        )
     if keep in ANSWER_AGAIN and s.task.searches and "read_answer.txt" not in s.task.judge_prompts:
         yield (
             f"improve.keep_trajectories: {keep} asks with read_answer.txt, which task={s.task.kind} has not; add it to "

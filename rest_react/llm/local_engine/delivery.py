@@ -24,10 +24,10 @@ def resolver(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[Any]") -> 
     return resolve
 
 
-def finished(result: Any) -> Draw:
-    """The finished draw. Raises OutsideFault if the engine failed."""
+def finished(result: Any, way_out: str) -> Draw:
+    """The finished draw. Raises OutsideFault with the way out if the engine failed."""
     if not isinstance(result, Draw):
-        raise OutsideFault(f"the in-process engine failed: {result}. A smaller policy.cache_tokens may help")
+        raise OutsideFault(f"the in-process engine failed: {result}{way_out}")
     return result
 
 

@@ -49,7 +49,7 @@ class TransformersModel(ModelSettings):
         engine = TransformersEngine(
             context.weights, mode=self.mode, chat_template_kwargs=self.chat_template_kwargs, dtype=self.dtype,
             device=self.device, threads=self.threads, cache_tokens=self.cache_tokens,
-            batch_requests=self.batch_requests, batch_tokens=self.batch_tokens,
+            batch_requests=self.batch_requests, batch_tokens=self.batch_tokens, block=context.names.block or "policy",
         )  # fmt: skip
         return Metered(engine, context.meter)
 

@@ -22,13 +22,20 @@ _NEAR = 0.5
 _Trigram: TypeAlias = tuple[str, ...]
 
 
-def overlap(grow: Sequence[Question], benchmark: Sequence[Question]) -> list[tuple[Question, Question]]:
+def overlap(
+    grow: Sequence[Question], benchmark: Sequence[Question], *, near: bool = True
+) -> list[tuple[Question, Question]]:
     """Pairs of equal or nearly equal questions, (from `grow`, from `benchmark`), in the order of `grow`.
 
     Case, accents, punctuation and spacing do not count. Questions are nearly equal if they share half of all their word
     trigrams, or if one is the other with one word and an article inserted; and if each contains all names and numbers
-    of the other.
+    of the other. Without `near` only equal ones count: texts with one common instruction differ little in their words.
     """
+    if not near:
+        equal: defaultdict[tuple[str, ...], list[Question]] = defaultdict(list)
+        for question in benchmark:
+            equal[_plain(question.text)].append(question)
+        return [(question, other) for question in grow for other in equal.get(_plain(question.text), ())]
     index = _Index(benchmark)
     return [(question, benchmark[number]) for question in grow for number in index.near(_Words(question.text))]
 
@@ -40,16 +47,17 @@ def refuse_overlap(
     test_only: Collection[str] = (),
     *,
     setting: str = "grow.questions",
+    near: bool = True,
 ) -> list[str]:
     """Raises ConfigError if Grow has questions of a benchmark that is not `allowed`. Returns a note for each `allowed`
     one. `setting` names the questions in messages. A message does not suggest to allow a `test_only` benchmark, because
     the settings refuse that."""
-    told = {}
+    told, alike = {}, "equal or nearly equal" if near else "equal"
     for name, benchmark in benchmarks.items():
-        if pairs := overlap(questions, benchmark):
+        if pairs := overlap(questions, benchmark, near=near):
             ours, theirs = pairs[0]
             told[name] = (
-                f"{setting}: {len({q.id for q, _ in pairs})} of {len(questions)} questions equal or nearly equal "
+                f"{setting}: {len({q.id for q, _ in pairs})} of {len(questions)} questions {alike} "
                 f"questions of evaluate.benchmarks.{name}, e.g. {ours.text!r:.120} and {theirs.text!r:.120}"
             )
     by_name = ", or allow it with grow.allow_overlap=[{}]"
@@ -80,6 +88,16 @@ def refuse_overlap_of_demonstrations(
         raise ConfigError(problems)
 
 
+def _written(text: str) -> list[str]:
+    """The words without accents."""
+    bare = "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
+    return re.findall(r"\w+", bare)
+
+
+def _plain(text: str) -> tuple[str, ...]:
+    return tuple(word.casefold() for word in _written(text))
+
+
 class _Words:
     """A question's words, without case and accents.
 
@@ -88,8 +106,7 @@ class _Words:
     """
 
     def __init__(self, text: str) -> None:
-        bare = "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
-        written = re.findall(r"\w+", bare)
+        written = _written(text)
         words = [word.casefold() for word in written]
         padded = ["", "", *words, "", ""]
         self.words = set(words)

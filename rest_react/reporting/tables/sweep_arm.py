@@ -83,7 +83,7 @@ class Arm:
     def baseline(self, name: str) -> Share:
         """The accuracy of a baseline, over trainings too if it varies with them."""
         theirs = self.baselines.get(name, ())
-        return _share(theirs) if _varies(theirs) else clustered_interval(_joined(theirs))
+        return _share(theirs) if _varies(theirs) else clustered_interval(_first_scored(theirs))
 
     def minus(self, baseline: str) -> Share:
         """Its accuracy minus that of the baseline, paired by item, and by training if the baseline varies with it: one
@@ -93,8 +93,8 @@ class Arm:
             return _paired_by_training(self.values, theirs)
         trainings = _scored_trainings(self.values)
         if len(trainings) < 2:
-            return paired_difference(trainings[0] if trainings else {}, _joined(theirs))
-        found = difference_to_baseline(trainings, _joined(theirs))
+            return paired_difference(trainings[0] if trainings else {}, _first_scored(theirs))
+        found = difference_to_baseline(trainings, _first_scored(theirs))
         return Share(found.mean, found.std, found.low, found.high, found.questions, len(trainings))
 
     def minus_start(self) -> Share:
@@ -144,9 +144,11 @@ def _varies(values: Values) -> bool:
     return any(one.get(item, mean) != mean for first in means for item, mean in first.items() for one in means)
 
 
-def _joined(values: Values) -> Answers:
-    """The answers of all trainings together."""
-    return {item: [value for one in values for value in one.get(item, ())] for item in set().union(*values)}
+def _first_scored(values: Values) -> Answers:
+    """The answers of a baseline that does not vary: of each item those of the first training that scored it, since
+    copies of an answer are one answer."""
+    items = set().union(*values)
+    return {item: next((one[item] for one in values if _is_scored(one.get(item, ()))), ()) for item in items}
 
 
 def _scored_trainings(values: Values) -> list[Answers]:

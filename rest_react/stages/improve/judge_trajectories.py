@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rest_react.records import Trajectory, TrajectoryVerdict
 from rest_react.seeds import derive_seed
-from rest_react.selection.judge_trajectory import answer_of, judge_trajectory, left_out_by
+from rest_react.selection.judge_trajectory import answers_of, judge_trajectory, left_out_by
 from rest_react.selection.opinions import StepJudge
 from rest_react.selection.trajectory_filters import JUDGE_ANSWERS, KeepTrajectories
 from rest_react.stages.executor import StageRecords, run_owed
@@ -91,5 +91,5 @@ _RECORDS = StageRecords(
     role="reward_model",
     keep=has_verdict,
     outside_error=lambda verdict: verdict.reply if verdict.status == "errored" else None,
-    answers=lambda verdict: [answer_of(verdict)],
+    answers=answers_of,
 )

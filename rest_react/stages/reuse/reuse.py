@@ -89,7 +89,11 @@ def reuse_stages(
     changed |= _other_judge_prompts(source, settings, environment or {})
     differing = given | changed
     _refuse_differing(source, differing, settings, iteration)
-    stages = _complete_there(source, _wanted(differing, settings, iteration))
+    wanted_here = _wanted(differing, settings, iteration)
+    if _took_another_grow(source) and "iter_1/grow" in wanted_here and "iter_1/improve" not in wanted_here:
+        wanted_here.remove("iter_1/grow")
+        say(f"note: grow.reuse: {source.root} has its iteration 1 from another run, so its first Grow is not reused")
+    stages = _complete_there(source, wanted_here)
     for key, difference in changed.items():
         wanted, without = (_wanted(keys, settings, iteration) for keys in (given, [*given, key]))
         if left := [stage for stage in wanted if stage not in without and (source.root / stage).exists()]:
@@ -151,15 +155,24 @@ def _complete_there(source: RunFolder, stages: Sequence[str]) -> list[str]:
     """These stages without texts and judges that the run does not have. Raises UsageError if it lacks one that is not
     made here in its stead."""
     optional = (_TEXTS, *(f"iter_0/{judge}" for judge in _OF_JUDGES))
+    grows = read_settings(source.root).get("improve.max_examples") != 0  # else it trained on the demonstrations alone
     found = []
     for stage in stages:
         complete = read_summary(source.root / stage) is not None
         made_here = stage.startswith("iter_0/") or stage.endswith(("/evaluate", "/choose"))
         if not complete and not made_here:
+            if not grows and stage.endswith(("/grow", "/improve")):
+                continue
             raise UsageError(f"grow.reuse: {source.root}/{stage} is not complete; finish that run first")
         if complete or stage not in optional:
             found.append(stage)
     return found
+
+
+def _took_another_grow(source: RunFolder) -> bool:
+    """Whether the first Grow of that run was made by yet another run, with settings that are not its own."""
+    path = source.root / REUSED
+    return path.exists() and "iter_1/improve" in json.loads(path.read_text(encoding="utf-8")).get("stages", ())
 
 
 def _has_all(source: RunFolder, folder: RunFolder, settings: Mapping[str, Any], iteration: int) -> bool:

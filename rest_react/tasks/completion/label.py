@@ -63,15 +63,22 @@ def read_label(text: str, labels: Sequence[str]) -> str | None:
         return None
     pattern = _pattern(tuple(keys))
     first = lines[0] if pattern.match(lines[0]) else _without_lead(lines[0])
-    if begun := pattern.match(first):
+    begun = pattern.match(first)
+    if begun and not _is_word(begun, first):
         joined = _JOINED.match(first, begun.end())
         second = pattern.match(first, joined.end()) if joined else None
         return None if second and second[0] != begun[0] else keys[begun[0]]
     alone = [key for line in lines for key in (line, _without_lead(line)) if key in keys]
     if alone:
         return keys[alone[-1]]
-    named = {found[0] for line in lines for found in pattern.finditer(line) if not _is_denied(line, found.start())}
+    found_in = [(line, found) for line in lines for found in pattern.finditer(line)]
+    named = {found[0] for line, found in found_in if not (_is_denied(line, found.start()) or _is_word(found, line))}
     return keys[named.pop()] if len(named) == 1 else None
+
+
+def _is_word(found: re.Match[str], line: str) -> bool:
+    """Whether a label of one letter stands as a word of English here: "a cell", "I think"."""
+    return found[0] in ("a", "i") and re.match(r" \w", line[found.end() : found.end() + 2]) is not None
 
 
 def _is_denied(line: str, start: int) -> bool:

@@ -47,6 +47,7 @@ class ToolMakerSettings(TaskSettings):
     step_names: ClassVar[Mapping[str, str]] = states.STEP_NAMES
     closings: ClassVar[Mapping[str, str]] = states.CLOSINGS
     has_items: ClassVar[bool] = True
+    call_tokens: ClassVar[tuple[int, int]] = (700, 120)  # with a tool; 750 to 880 in all were measured in two worlds
     verifies: ClassVar[Verifies] = "all"
 
     kind: Literal["tool_maker"]

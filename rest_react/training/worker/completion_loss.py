@@ -127,6 +127,7 @@ def reads_trees(model: "PreTrainedModel") -> bool:
 
 
 def _target_logits(model: "PreTrainedModel", batch: "dict[str, torch.Tensor]") -> "torch.Tensor":
+    batch = {name: tensor.to(model.device) for name, tensor in batch.items()}
     targets, columns = _taken_out(batch)
     logits: torch.Tensor = model(**batch, logits_to_keep=columns, use_cache=False).logits
     return logits.flatten(0, 1)[targets != IGNORED].float()

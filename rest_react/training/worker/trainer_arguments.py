@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rest_react.training.process.checkpoints import KEPT
 from rest_react.training.process.job import LocalTraining
+from rest_react.training.worker.saving.generation_config import saveable
 from rest_react.weights.number_type import compute_type, stored_type
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def load_base(base: str, how: LocalTraining) -> "PreTrainedModel":
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
         base, dtype=torch.bfloat16 if frozen else torch.float32, **other
     )
+    saveable(model)  # a checkpoint of all weights has it too
     return model
 
 

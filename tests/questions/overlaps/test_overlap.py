@@ -132,6 +132,14 @@ def test_questions_without_names_from_one_template_are_hardly_compared(
     assert len(compared) < len(letters)
 
 
+def test_without_nearness_texts_of_one_instruction_are_shared_only_if_they_are_equal() -> None:
+    asked = "Is the mood of this text good or bad?\n\n{}"
+    grown = [Question("g1", asked.format("i love it")), Question("g2", asked.format("The  food was cold!"))]
+    known = benchmark(asked.format("i hate it"), asked.format("the food was cold"))
+    assert overlap(grown, known, near=False) == [(grown[1], known[1])]
+    assert len(overlap(grown, known)) > 1
+
+
 def test_questions_of_a_benchmark_are_refused_in_grow_unless_allowed_by_name() -> None:
     sets = {"mine": [Question("b", "Who wrote Middlemarch?")], "other": [Question("b", "Who wrote Emma?")]}
     grown_on = [Question("g1", "who wrote middlemarch"), Question("g2", "Is the Nile longer, or the Rhine?")]

@@ -36,8 +36,7 @@ def test_the_intervals_of_several_trainings_are_over_items_and_trainings() -> No
     rights = (5, 7, 9)
     told = line({f"w{i}": [float(i < right) for right in rights] for i in range(10)})
     trainings = [{f"w{i}": [float(i < right)] for i in range(10)} for right in rights]
-    beside_each = {item: given * 3 for item, given in BASELINE.items()}
-    mean, change = mean_over_trainings(trainings), difference_to_baseline(trainings, beside_each)
+    mean, change = mean_over_trainings(trainings), difference_to_baseline(trainings, BASELINE)
     assert (told["Trainings"], told["Items"], told["Accuracy"]) == ("3", "10", "70.0%")
     assert (told["95% interval"], told["Std over trainings"]) == (span(mean), "20.0")
     assert told["Minus tfidf"] == f"{points(change.mean)} {span(change, '+')}"
@@ -85,15 +84,23 @@ def test_a_baseline_that_differs_between_trainings_is_compared_by_training() -> 
     assert told["tfidf"] == "63.3%"
     assert told["Minus tfidf"] == f"+1.0 {span(change, '+')}"
     assert (change.low, change.high) == (pytest.approx(-0.48, abs=0.1), pytest.approx(0.48, abs=0.1))
-    fixed = difference_to_baseline(columns(values), {item: [0.0] * 3 for item in values})
+    fixed = difference_to_baseline(columns(values), {item: [0.0] for item in values})
     assert told["Minus majority"] == f"+64.3 {span(fixed, '+')}"
+
+
+def test_copies_of_a_baseline_count_once_in_the_interval_of_a_difference() -> None:
+    ours = ({"a": [1.0], "b": [1.0], "c": [0.0]}, {"a": [1.0], "b": [0.0], "c": [1.0]})
+    same = {"a": [0.0], "b": [0.0], "c": [1.0]}
+    found = Arm(("n=10",), "texts", 2, ours, {}, {"majority": [same, same]}).minus("majority")
+    once = difference_to_baseline(ours, same)
+    assert (found.mean, found.low, found.high) == (once.mean, once.low, once.high)
 
 
 def test_a_baseline_that_failed_once_is_the_same_in_all_trainings() -> None:
     values = {f"w{i}": [float(i < right) for right in (5, 7, 9)] for i in range(10)}
     lost = {item: [given[0], None, given[0]] if item == "w3" else [given[0]] * 3 for item, given in BASELINE.items()}
     arm = Arm(("n=10",), "texts", 3, columns(values), {}, {"tfidf": columns(lost)})
-    found = difference_to_baseline(columns(values), lost)
+    found = difference_to_baseline(columns(values), BASELINE)
     change = arm.minus("tfidf")
     assert (change.mean, change.std, change.low, change.high) == (found.mean, found.std, found.low, found.high)
 

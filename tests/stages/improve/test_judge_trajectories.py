@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
+from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, UsageError
 from rest_react.records import Example, Hit, OptionScores, Prompt, Step, Trajectory, TrajectoryVerdict, Usage
 from rest_react.selection.judge_trajectory import judge_trajectory
 from rest_react.selection.reward_model import RewardModel
@@ -49,9 +49,11 @@ RULES = Rules("perplexity", keep_trajectories="judged_good")
 READ_ANSWER = (PACKAGED_PROMPTS / "read_answer.txt").read_text(encoding="utf-8")
 
 
-def run(folder, replies, *, by_options=True, rules=RULES) -> tuple[list[TrajectoryVerdict], set[str], RecordedLLM]:
+def run(
+    folder, replies, *, by_options=True, rules=RULES, trajectories=TRAJECTORIES
+) -> tuple[list[TrajectoryVerdict], set[str], RecordedLLM]:
     """The verdicts, the trajectories that train, and what the judge was asked."""
-    replace_lines(folder / "t.jsonl", TRAJECTORIES)
+    replace_lines(folder / "t.jsonl", trajectories)
     llm, stage = RecordedLLM(replies), folder / "improve"
     model = RewardModel(llm, "", "", 64, "best" if by_options else None, JUDGED_ANSWER, READ_ANSWER)
     asyncio.run(
@@ -153,6 +155,14 @@ def test_a_trajectory_without_a_selected_passage_is_not_shown_to_the_reader(tmp_
     model = RewardModel(llm, "", "", 64, None, JUDGED_ANSWER, READ_ANSWER)
     verdict = asyncio.run(judge_trajectory("q1.0", found, model, keep="reader_agrees", seed=0))
     assert (verdict, llm.asked) == (TrajectoryVerdict("q1.0", "judged", False), [])
+
+
+@pytest.mark.parametrize("keep", ["reader_agrees", "reader_and_judge", "evidence_needed"])
+def test_a_reward_model_that_refuses_all_stops_although_a_trajectory_needs_no_request(tmp_path, keep) -> None:
+    bare = replace(TRAJECTORIES[0], id="q9.0", question_id="q9", steps=TRAJECTORIES[0].steps[:1])
+    rules = replace(RULES, keep_trajectories=keep)
+    with pytest.raises(UsageError, match="reward_model refused all 3 requests"):
+        run(tmp_path, {"": [ModelFault("too long")]}, rules=rules, trajectories=[*TRAJECTORIES, bare])
 
 
 def test_a_reader_that_is_the_judge_too_is_asked_both(tmp_path) -> None:

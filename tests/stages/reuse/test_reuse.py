@@ -330,6 +330,31 @@ def test_iteration_0_of_texts_that_one_reward_model_judged_is_not_reused_with_an
         reuse_stages(source, RunFolder(tmp_path / "mine"), other, iteration=0)
 
 
+def test_the_first_grow_of_a_run_that_took_its_iteration_1_from_another_is_not_reused(
+    source: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = locked_settings(settings("run=taker", "grow.reuse=smoke", "grow.reuse_through=1", "grow.samples=2"))
+    taker = RunFolder(source.root.parent / "taker")
+    reuse_stages(source, taker, made, iteration=1)
+    lock_settings(taker.root, made, {})
+    mine = locked_settings(settings("run=mine", "grow.reuse=taker", "grow.samples=2", "improve.selector=random"))
+    reuse_stages(taker, folder := RunFolder(source.root.parent / "mine"), mine, iteration=1)
+    assert not (folder.root / "iter_1").exists()
+    assert "taker has its iteration 1 from another run, so its first Grow is not reused" in " ".join(
+        capsys.readouterr().err.split()
+    )
+
+
+def test_a_finished_restart_control_is_taken_without_the_stages_that_it_never_had(source: RunFolder) -> None:
+    control = ["start=demonstrations", "improve.max_examples=0", "grow.trajectories_per_question=2"]
+    remove(source.root / "settings.yaml")
+    lock_settings(source.root, locked_settings(settings(*control)), {})
+    for stage in ("iter_1/grow", "iter_1/improve"):
+        remove(source.root / stage)
+    taken = reused(source, *control, "grow.reuse_through=1")
+    assert [stage for stage in taken if stage.startswith("iter_1")] == ["iter_1/evaluate/world", "iter_1/finetune"]
+
+
 @pytest.mark.parametrize(("repeats", "kept"), [(1, ["q.0"]), (2, ["q.0", "q.1"]), (3, ["q.0", "q.1"])])
 def test_a_run_with_another_number_of_repeats_reuses_the_common_repeats(
     source: RunFolder, repeats: int, kept: list[str]

@@ -41,6 +41,21 @@ def test_an_output_names_the_label(text: str, label: str | None) -> None:
     assert read_label(text, LABELS) == label
 
 
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("A mitochondrion makes the energy of a cell, so the answer is B.", "B"),
+        ("A good way is to try all of them. Answer: D", "D"),
+        ("A", "A"),
+        ("A. It makes energy.", "A"),
+        ("A: a cell", "A"),
+        ("B because of a cell", "B"),
+    ],
+)
+def test_an_article_is_no_label_of_one_letter(text: str, label: str) -> None:
+    assert read_label(text, "ABCD") == label
+
+
 around = st.text(" \t\n\"'*`.:“”", max_size=5)
 cases = st.sampled_from([str, str.upper, str.lower, str.title])
 

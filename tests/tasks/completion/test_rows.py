@@ -233,7 +233,7 @@ def test_gold_answers_that_are_no_lists_are_refused_before_any_answer(tmp_path: 
 def test_rows_of_validation_in_the_training_part_are_refused(tmp_path: Path) -> None:
     data = write_data(tmp_path / "data", labelled=18)
     (data / "validation.jsonl").write_bytes((data / "train.jsonl").read_bytes())
-    with pytest.raises(ConfigError, match=r"demonstrations.questions: 6 of 10 questions equal or nearly equal"):
+    with pytest.raises(ConfigError, match=r"demonstrations.questions: 6 of 10 questions equal questions of"):
         label_free_run(tmp_path, data, "run")
 
 

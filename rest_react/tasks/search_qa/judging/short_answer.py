@@ -56,6 +56,11 @@ _FUNCTION_WORDS = frozenset(
     "a an and are as at be been both but by did do does for from had has have he her his how i in is it its not now of "
     "on or she so that the their there they this to was we were what when where which who whom whose why with".split()
 )
+# Capitalised at the beginning of a claim, and no names there: "Therefore, Ada Mell founded Vell."
+_OPENERS = frozenset(
+    "accordingly according altogether although based because consequently finally hence overall since therefore thus "
+    "together ultimately".split()
+)
 
 
 def short_answer(question: str, answer: str) -> str:
@@ -83,6 +88,8 @@ def short_answer(question: str, answer: str) -> str:
         return head[1].strip()
     last = claims[-1].rstrip(" .;!?")
     words = [word for word in _WORD.finditer(last) if word[0].lower() not in _FUNCTION_WORDS]
+    if words and words[0].start() == 0 and words[0][0].lower() in _OPENERS:
+        del words[0]
     names = [word for word in words if word[0][0].isupper() or word[0][0].isdigit()]
     if choice and names and (first := _runs(last, names)[0]) and _is_choice(first, last, question):
         return first

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from rest_react.storage.files import flush, flush_tree, remove, write_json
 from rest_react.training.process.job import ENOUGH_KEPT, PUBLISHED
 from rest_react.training.worker.divergence import refuse_not_finite
+from rest_react.training.worker.saving.generation_config import saveable
 from rest_react.training.worker.saving.load_model import load_model
 from rest_react.training.worker.saving.merge_lora import merge_lora
 from rest_react.weights.end_tokens import end_tokens
@@ -42,6 +43,7 @@ def publish(base: str, trained: Path, tokenizer: "PreTrainedTokenizerBase", loss
         model = model.to(dtype)
     write_json(folder / PUBLISHED, {"dtype": str(model.dtype).removeprefix("torch."), "update_kept": round(kept, 4)})
     ends = end_tokens(tokenizer, model.generation_config.eos_token_id)
+    saveable(model)
     model.generation_config.eos_token_id = ends  # every server then stops at the token that training used
     model.save_pretrained(draft)
     tokenizer.save_pretrained(draft)

@@ -11,6 +11,12 @@ def test_the_short_answer_is_what_the_last_claim_adds() -> None:
     cases = {
         ("When was Ada Mell born?", "Ada Mell was born on 12 May 1890 [link_id=2]."): "12 May 1890",
         ("How many mills does Vell have?", "Vell has 7 mills."): "7",
+        (
+            "Who founded the town where Ada Mell was born?",
+            "Ada Mell was born in Vell. Bob Lin founded Vell. Therefore, Bob Lin founded the town of Ada Mell.",
+        ): "Bob Lin",
+        ("When was Vell founded?", "Vell was founded in 1874. Thus, the answer is 1874."): "1874",
+        ("What is her album?", "Her album is Therefore."): "Therefore",
         ("When was the bridge of Vell built?", "The bridge was built in 1861, by Ada Mell."): "1861",
         ("Who is the father of Ada Mell?", "The father of Ada Mell is Bob Mell."): "Bob Mell",
         ("Who is Ada Bach's son?", "Her son is Richard Bach Lin [link_id=1]."): "Richard Bach Lin",
