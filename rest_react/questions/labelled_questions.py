@@ -113,15 +113,7 @@ def questions_from_rows(
 
     Appends every problem to `problems`; `source` names the file or data set in messages.
     """
-    for name in fields:
-        if name not in FIELDS:
-            near = difflib.get_close_matches(name, FIELDS, n=1)
-            advice = f"did you mean {near[0]}?" if near else f"known: {', '.join(FIELDS)}"
-            problems.append(f"fields.{name}: a question has no such field; {advice}")
-        elif name != "answers" and " + " in fields[name]:
-            problems.append(
-                f"fields.{name}: only answers may join columns; name one, or write the text into one column"
-            )
+    problems += _problems_of_fields(fields)
     columns = columns_of(fields)
     required = {"question", "answers"} if labelled else {"question"}
     missing = {name for name in FIELDS if name in fields or name in required}
@@ -163,6 +155,16 @@ def questions_from_rows(
             f"used; to use {'them' if unused[1:] else 'it'}, set fields.answers: {joined!r}"
         )
     return questions
+
+
+def _problems_of_fields(fields: Mapping[str, str]) -> Iterator[str]:
+    for name in fields:
+        if name not in FIELDS:
+            near = difflib.get_close_matches(name, FIELDS, n=1)
+            advice = f"did you mean {near[0]}?" if near else f"known: {', '.join(FIELDS)}"
+            yield f"fields.{name}: a question has no such field; {advice}"
+        elif name != "answers" and " + " in fields[name]:
+            yield f"fields.{name}: only answers may join columns; name one, or write the text into one column"
 
 
 def columns_of(fields: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

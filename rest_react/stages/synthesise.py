@@ -129,7 +129,18 @@ async def synthesise(
     texts = list(read_lines(path, WrittenText))
     _refuse_silent_judge(stage, texts)
     rows, counts = select_rows(texts, wanted, rules.near)
-    short = {label: counts[label]["rows"] for label in labels if counts[label]["rows"] < wanted[label]}
+    _tell_missing(stage, rules.n, wanted, counts)
+    write_file(stage / ITEMS, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    spent = [sum(getattr(text, name) for text in texts) for name in _TOKENS]
+    cost = bill(prices, teacher=(spent[0], spent[1]), reward_model=(spent[2], spent[3]))
+    told_counts = {label: dict(counts[label]) for label in labels}
+    seconds = None if resumed else round(time.monotonic() - started, 1)
+    write_summary(stage, {"rows": len(rows), "labels": told_counts, **cost, "seconds": seconds})
+
+
+def _tell_missing(stage: Path, n: int, wanted: Mapping[str, int], counts: Mapping[str, Mapping[str, int]]) -> None:
+    """A note where a label has fewer texts than wanted. Raises UsageError where it has none."""
+    short = {label: counts[label]["rows"] for label in wanted if counts[label]["rows"] < wanted[label]}
     if any(not left for left in short.values()):
         raise UsageError(
             f"{stage}: no text is left of {', '.join(label for label, left in short.items() if not left)}; see "
@@ -138,13 +149,7 @@ async def synthesise(
         )
     if short:
         told = ", ".join(f"{label}: {left}" for label, left in short.items())
-        say(f"note: fewer than {rules.n} texts are left ({told}); for more, raise synthetic.spare in another run")
-    write_file(stage / ITEMS, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    spent = [sum(getattr(text, name) for text in texts) for name in _TOKENS]
-    cost = bill(prices, teacher=(spent[0], spent[1]), reward_model=(spent[2], spent[3]))
-    told_counts = {label: dict(counts[label]) for label in labels}
-    seconds = None if resumed else round(time.monotonic() - started, 1)
-    write_summary(stage, {"rows": len(rows), "labels": told_counts, **cost, "seconds": seconds})
+        say(f"note: fewer than {n} texts are left ({told}); for more, raise synthetic.spare in another run")
 
 
 def _unjudged(stage: Path) -> dict[str, WrittenText]:
