@@ -5,7 +5,8 @@
     >>> short_answer("Where was Ada's teacher born?", "Her teacher is Bob Lin. Where Bob Lin was born is unknown.")
     ''
 
-Rules, in English: no model is asked.
+Rules, in English: no model is asked. They look for names, numbers and dates; of "Ada Mell played the violin" where the
+question names no player they take the name.
 Not here: whether two answers are the same (selection.trajectory_signals.agreement).
 """
 
