@@ -9,11 +9,12 @@ Not here: what a prompt file looks like (prompts).
 """
 
 import re
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
 from rest_react.build.question_sets import QuestionSets
-from rest_react.config.settings import Settings
+from rest_react.config.settings import Settings, asks_reward_model
 from rest_react.errors import ConfigError
 from rest_react.prompts import VERDICT, StepPrompt, closing, texts_hash
 from rest_react.selection.trajectory_filters import ANSWER_AGAIN, JUDGE_ANSWERS
@@ -44,7 +45,11 @@ class RunPrompts:
         unused = {BEST_OPTION} if improve.reward == "generate" else set()
         unused |= set() if improve.keep_trajectories in JUDGE_ANSWERS else {JUDGED_ANSWER}
         unused |= set() if improve.keep_trajectories in ANSWER_AGAIN else {READ_ANSWER}
-        texts = {name: self.text(name) for name in self.settings.task.judge_prompts if name not in unused}
+        names = [name for name in self.settings.task.judge_prompts if name not in unused]
+        synthetic = self.settings.synthetic
+        if asks_reward_model(self.settings) or (synthetic.n and synthetic.judged):
+            self._refuse_missing_marks(names)
+        texts = {name: self.text(name) for name in names}
         rating = self.settings.task.rating_prompt()
         of_rating = [self.text(rating[0])] if rating is not None else []
         of_grader = of_rating or [text for name, text in texts.items() if name == AUTOEVAL]
@@ -58,18 +63,28 @@ class RunPrompts:
         }
 
     def text(self, name: str) -> str:
-        """The text of a prompt file; `{labels}` in it stands for the labels of the task, one a line. Raises ConfigError
-        if the user's file lacks a mark that the packaged one has: the model would not see what the mark stands for."""
-        path, packaged = self._folder / name, self.settings.task.packaged_prompts / name
-        if not path.exists():
-            path = packaged
-        missing = sorted(_marks(packaged) - _marks(path) - {"{labels}"})
-        if missing:
-            raise ConfigError(
-                [f"agent.prompts: {path} has no {' and no '.join(missing)}; write it where that text is to stand"]
-            )
+        """The text of a prompt file; `{labels}` in it stands for the labels of the task, one a line."""
         labels = self.settings.task.label_names() or ("any text",)
-        return path.read_text(encoding="utf-8").replace("{labels}", "\n".join(f"- {label}" for label in labels))
+        text = self._file(name).read_text(encoding="utf-8")
+        return text.replace("{labels}", "\n".join(f"- {label}" for label in labels))
+
+    def _refuse_missing_marks(self, names: Iterable[str]) -> None:
+        """Raises ConfigError for files of the user that lack a mark which the packaged ones have: a judge would not see
+        what the mark stands for."""
+        problems = []
+        for name in names:
+            packaged, used = (_marks(path) for path in (self.settings.task.packaged_prompts / name, self._file(name)))
+            if missing := sorted(packaged - used - {"{labels}"}):
+                problems.append(
+                    f"agent.prompts: {self._file(name)} has no {' and no '.join(missing)}; write it where that text is "
+                    "to stand"
+                )
+        if problems:
+            raise ConfigError(problems)
+
+    def _file(self, name: str) -> Path:
+        path = self._folder / name
+        return path if path.exists() else self.settings.task.packaged_prompts / name
 
     @property
     def _folder(self) -> Path:

@@ -34,7 +34,7 @@ def refuse_shared_questions(
         refuse_overlap_of_demonstrations(taught, grown if settings.iteration else [], asked)
     elif taught:  # rows with labels: no setting allows them in a benchmark
         refuse_overlap(taught, asked, (), asked, setting="demonstrations.questions", near=searches)
-    if not searches:
+    if not searches and settings.task.demonstrates_rows:
         _tell_near_duplicates([*taught, *(grown if settings.iteration else ())], asked)
 
 

@@ -120,7 +120,8 @@ def _numbers_on_line(line: str) -> list[int]:
     Empty if the line is not simply best first."""
     if _NOT_BEST_FIRST.search(line):
         return []
-    if len(numbered := _NUMBERED.findall(line)) > 1:
+    own = re.sub(r"\([^()]*\)", "", line)
+    if _NUMBERED.match(own.lstrip(" #")) and len(numbered := _NUMBERED.findall(own)) > 1:
         in_order = [int(rank) for rank, _ in numbered] == list(range(1, len(numbered) + 1))
         return [int(output) for _, output in numbered] if in_order else []
     bare = _POINTS.sub("", re.sub(r"\([^()]*\)", "", _SECOND_SENTENCE.split(line)[0]))

@@ -20,11 +20,13 @@ from rest_react.model_output.thinking import after_thinking
 from rest_react.prompts import STOP
 from rest_react.records import Verdict
 
-# A verdict that may be in bold, in backquotes or in quotation marks. "True or False" and "True if ..." are none.
-_VERDICT_ASSIGNED = re.compile(
-    r"(?:=|->|→|\)\s*:|\breturn(?:s|ed)?|\bevaluates to|\bverdict is)\s*([*`'\"]+)?(true|false)\b(?(1)[*`'\"])"
-    r"(?!\s*(?:[|/]|(?:or|if)\b))",
-    re.IGNORECASE,
+# A verdict that may be in bold, in backquotes or in quotation marks.
+_ASSIGNS = r"(?:=|->|→|\)\s*:|\breturn(?:s|ed)?|\bevaluates to|\bverdict is)\s*"
+_VERDICT_ASSIGNED = re.compile(rf"{_ASSIGNS}([*`'\"]+)?(true|false)\b(?(1)[*`'\"])", re.IGNORECASE)
+# A line that decides nothing: "= True or False", "return True if ..., else return False".
+_UNDECIDED = re.compile(
+    rf"^.*{_ASSIGNS}[*`'\"]*(?:true|false)\b[*`'\"]*[^\S\n]{{0,3}}(?:if\b|(?:or\b|[/|])[^\S\n]{{0,3}}(?:true|false)\b).*$",
+    re.IGNORECASE | re.MULTILINE,
 )
 _VERDICT_ALONE = re.compile(r"[\W_]*(true|false|correct|incorrect)[\W_]*(?:#.*)?", re.IGNORECASE)
 _VERDICT_LABEL = re.compile(
@@ -94,13 +96,16 @@ def read_judgement(reply: str) -> Verdict:
 
 def _stated_verdicts(code: list[str], headings: list[str]) -> set[bool]:
     """The verdicts that are assigned, returned, labelled, or alone on a line."""
-    words = {match[2] for match in _VERDICT_ASSIGNED.finditer("\n".join(map(without_quotations, code)))}
+    decided, undecided = _UNDECIDED.subn("", "\n".join(map(without_quotations, code)))
+    words = {match[2] for match in _VERDICT_ASSIGNED.finditer(decided)}
     words |= {match[1] for match in map(_VERDICT_LABEL.fullmatch, [*code, *headings]) if match}
     words |= {_AS_BOOL[match[1].lower()] for match in map(_CORRECT_LABEL.fullmatch, code) if match}
     alone = [match for match in map(_VERDICT_ALONE.fullmatch, code) if match]
     # Without another verdict, a word alone on a line counts only on the first or the last line.
     if words or (alone and (_VERDICT_ALONE.fullmatch(code[0]) or _VERDICT_ALONE.fullmatch(code[-1]))):
         words |= {match[1] for match in alone}
+    if undecided and not words:
+        return {True, False}
     return {word.lower() in ("true", "correct", "right") for word in words}
 
 

@@ -29,8 +29,6 @@ from rest_react.storage.summaries import read_summary
 from rest_react.weights.embedded import EMBEDDED, HUB_TWIN
 
 _Fact: TypeAlias = tuple[str, Any]
-_TAGS = ["rest-react", "self-improvement"]
-_SEARCH_TAGS = ["rest-react", "search-agent", "self-improvement", "synthetic"]
 # Settings, and counts of Grow and Improve, that a card shows.
 _MADE = (
     "policy.model", "seed", "learning_seed", "start", "search.kind", "agent.max_searches", "grow.samples",
@@ -41,7 +39,8 @@ _MADE = (
 _MADE_BY_EXPERT = (
     "policy.model", "seed", "start", "search.kind", "agent.max_searches", "world.demonstrations",
     "demonstrations.questions.path", "demonstrations.epochs", "demonstrations.learning_rate",
-    "demonstrations.batch_size", "demonstrations.slip", "demonstrations.mistakes",
+    "demonstrations.batch_size", "demonstrations.slip", "demonstrations.mistakes", "synthetic.n", "synthetic.judged",
+    "teacher.model",
 )  # fmt: skip
 _COUNTED = ("trajectories", "examples", "steps", "dropped_steps", "steps_with_a_choice", "targets_changed")
 
@@ -60,6 +59,7 @@ def write_cards(run_folder: Path, rows: Sequence[ResultRow], *, smoke: bool, sea
         if not trained:
             made = [fact for fact in made if fact[0] != "learning_seed"]
         view = {"name": f"{run_folder.name}-{k}", "iteration": k, "smoke": smoke, "chosen_by": chosen_by, "gold": gold}
+        view |= {"teacher": settings.get("teacher.model", "another model") if settings.get("synthetic.n") else ""}
         view |= {"task": settings.get("task.kind"), "searches": searches, "writer": "agent" if searches else "model"}
         if improved is not None:
             _data_card(stage, improved, made, {**view, "taken": taken})
@@ -92,7 +92,8 @@ def _data_card(stage: Path, improved: Mapping[str, Any], made: Sequence[_Fact], 
     facts = [(key.replace("_", " "), counts[key]) for key in _COUNTED if counts.get(key) is not None]
     facts += [fact for fact in made if not (view["taken"] and fact[0] == "policy.model")]
     kinds = Counter(example.kind for example in read_lines(stage / "improve" / EXAMPLES, Example))
-    front = data_front(view["name"], kinds.total(), EXAMPLES, searches=view["searches"])
+    written = bool(view["iteration"] or view["teacher"])  # by a model
+    front = data_front(view["name"], kinds.total(), EXAMPLES, searches=view["searches"], synthetic=written)
     _card("data_card", stage / "improve", front=front, made=facts, kinds=kinds.most_common(), **view)
 
 
@@ -153,13 +154,18 @@ def _model_front(name: str, base: str, rows: Sequence[ResultRow], *, searches: b
         license="apache-2.0" if base == HUB_TWIN else None,
         library_name="transformers",
         pipeline_tag="text-generation",
-        tags=_SEARCH_TAGS if searches else _TAGS,
+        tags=_tags(searches, synthetic=searches),
         eval_results=results or None,
     )
     return str(data.to_yaml())
 
 
-def data_front(name: str, rows: int, data_files: str, *, searches: bool) -> str:
+def _tags(searches: bool, synthetic: bool) -> list[str]:
+    """`synthetic`: a model or a script wrote the texts."""
+    return ["rest-react", *["search-agent"] * searches, "self-improvement", *["synthetic"] * synthetic]
+
+
+def data_front(name: str, rows: int, data_files: str, *, searches: bool, synthetic: bool = True) -> str:
     """The metadata of a data card (YAML), with the files that hold the rows."""
     from huggingface_hub import DatasetCardData
 
@@ -169,6 +175,6 @@ def data_front(name: str, rows: int, data_files: str, *, searches: bool) -> str:
         task_categories=["text-generation"],
         size_categories=[next((size for limit, size in sizes.items() if rows < limit), "1M<n<10M")],
         configs=[{"config_name": "default", "data_files": data_files}],
-        tags=_SEARCH_TAGS if searches else _TAGS,
+        tags=_tags(searches, synthetic=searches or synthetic),
     )
     return str(data.to_yaml())

@@ -29,7 +29,7 @@ from rest_react.remote.retry import Backoff, TryAgain, retry
 from rest_react.remote.whole_reply import PAGE_MB, place_of
 from rest_react.search.engine_settings import WEB_LACKS_WORLD, SearchContext, SearchSettings
 from rest_react.search.html_text import web_text
-from rest_react.search.refused_query import QueryRefused, search_or_fault
+from rest_react.search.refused_query import AccessRefused, QueryRefused, search_or_fault
 from rest_react.setting_types import Count, Name, Positive
 from rest_react.text_safety.redaction import redact_reply, secret_in
 
@@ -130,15 +130,14 @@ class JsonSearch:
                 f"{self._where}: HTTP {reply.status}: the server redirects the query to {place_of(error.location)}, "
                 "which is refused; set search.url to the final address"
             )
-        env = self._settings.api_key_env
-        if reply.status == 403 and env is None:
-            raise UsageError(
-                f"{said}; the engine refuses access. SearXNG: add json to search.formats in its settings.yml; another "
-                "engine: set search.api_key_env"
-            )
-        meaning = meaning_of(error)
+        meaning, env = meaning_of(error), self._settings.api_key_env
         if meaning == "again":
             raise TryAgain(said, error.retry_after, refused=True)
+        if reply.status == 403 and env is None:
+            raise AccessRefused(
+                f"{said}; the engine refuses access. SearXNG: add json to search.formats in its settings.yml; another "
+                "engine: set search.api_key_env; or a firewall refuses this machine"
+            )
         if meaning == "account":
             raise OutsideFault(f"{said} (quota used up or account closed)")
         if meaning == "key" or reply.status == 403:

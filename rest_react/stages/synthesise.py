@@ -102,7 +102,8 @@ async def synthesise(
     if rules.n < len(labels):
         raise UsageError(f"synthetic.n: {rules.n} texts are too few for {len(labels)} labels; set it to {len(labels)}")
     started, path = time.monotonic(), stage / TEXTS
-    resumed = path.exists() and path.stat().st_size > 0  # the time that these texts took is not recorded
+    # The time that the texts of an earlier command took is not recorded.
+    resumed = any(one.exists() and one.stat().st_size > 0 for one in (path, stage / UNJUDGED))
     wanted = shares(rules.n, labels)
     written = {label: count + math.ceil(count * rules.spare) for label, count in wanted.items()}
     items = ((f"{label}.{number}", label) for label in labels for number in range(written[label]))
@@ -172,7 +173,8 @@ def _refuse_silent_judge(stage: Path, texts: Sequence[WrittenText]) -> None:
         raise UsageError(
             f"{stage}: reward_model gave no verdict on any of {len(unjudged)} texts "
             f"({f'last error: {faults[-1]}' if faults else 'its replies cannot be read'}). The texts are saved. Change "
-            "the limits of its server and run the same command again, or name another reward_model in another run"
+            f"{'the limits of its server' if faults else 'improve.max_tokens, if its replies were cut,'} and run the "
+            "same command again, or name another reward_model in another run"
         )
 
 

@@ -171,8 +171,7 @@ def test_a_user_s_own_prompt_changes_the_hash_of_the_prompts_of_its_kind_alone(t
     hashes = []
     for name in ("", RANKING, JUDGED_GOOD, AUTOEVAL):
         if name:
-            packaged = (mine / name).read_text(encoding="utf-8")
-            (mine / name).write_text(f"{packaged}\nMine.", encoding="utf-8")
+            (mine / name).write_text("Mine.", encoding="utf-8")
         hashes.append(parts(tmp_path, f"agent.prompts={mine}", "grader=same").prompts.digests())
     assert hashes[0] == parts(tmp_path).prompts.digests()
     assert len({one["judge_prompts"] for one in hashes}) == 4
@@ -211,8 +210,9 @@ def test_a_users_prompt_without_what_the_judge_is_to_see_is_refused_with_the_mis
     mine = tmp_path / "prompts"
     shutil.copytree(PACKAGED_PROMPTS, mine)
     (mine / RANKING).write_text("{input}\n{output}\nRank them.", encoding="utf-8")
+    parts(tmp_path, f"agent.prompts={mine}", "grader=same").prompts.digests()  # no judge reads it
     with pytest.raises(ConfigError) as told:
-        parts(tmp_path, f"agent.prompts={mine}", "grader=same").prompts.digests()
+        parts(tmp_path, f"agent.prompts={mine}", "grader=same", "improve.selector=reward_model").prompts.digests()
     assert told.value.problems == (
         f"agent.prompts: {mine / RANKING} has no {{inputs}} and no {{outputs}}; write it where that text is to stand",
     )

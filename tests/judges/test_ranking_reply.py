@@ -77,6 +77,8 @@ from tests.judges.odd_replies import AFTER_REASONING, REASONING, REPETITIONS, WO
         ("BEST: 3\nRANKING: 3 - 9/10, 1 - 7/10, 2 - 5/10", (2, 0, 1)),
         ("RANKING: 1. Output 3, 2. Output 1, 3. Output 2", (2, 0, 1)),
         ("BEST: 3\nRANKING: 1. Output 3, 2. Output 2, 3. Output 1", (2, 1, 0)),
+        ("RANKING: 3, 1, 2 (1. Output 1 is vague, 2. Output 2 is false)", (2, 0, 1)),
+        ("Ranking: 3 > 2 > 1. Reasons: 1) Output 1 cites nothing; 2) Output 2 is short.", (2, 1, 0)),
         ("BEST: 2\nRANKING (worst to best): 1, 3, 2", ()),
         ("RANKING: 3, 1, 2. Output 3 names all 12 mills.", (2, 0, 1)),
         ('{"best": 0, "ranking": [0, 2, 1]}', ()),

@@ -135,7 +135,20 @@ def test_the_cards_of_another_task_name_it_and_tell_of_no_search(tmp_path: Path)
         assert f"A model of the task `completion` {model}" in tuned
         told = (rows + tuned).casefold()
         assert [word for word in ("search agent", "search engine", "expert", "bm25", "world.") if word in told] == []
-        assert all(front(card)["tags"] == ["rest-react", "self-improvement"] for card in cards)
+        tags = ["rest-react", "self-improvement"]
+        assert [front(card)["tags"] for card in cards] == [[*tags, *["synthetic"] * k], tags]
+
+
+def test_the_card_of_texts_that_a_teacher_wrote_names_the_teacher(tmp_path: Path) -> None:
+    carded(tmp_path / "demo", "org/model", iteration=0)
+    made = {"task.kind": "completion", "synthetic.n": 100, "synthetic.judged": True, "teacher.model": "org/large"}
+    made_with(tmp_path / "demo", {**read_settings(tmp_path / "demo"), **made})
+    write_cards(tmp_path / "demo", [], smoke=False, searches=False)
+    card = tmp_path / "demo/iter_0/improve/README.md"
+    text = card.read_text(encoding="utf-8")
+    assert "texts that org/large wrote for the labels" in text and "labelled rows" not in text
+    assert "| synthetic.n | 100 |" in text
+    assert front(card)["tags"] == ["rest-react", "self-improvement", "synthetic"]
 
 
 def test_the_cards_of_targets_chosen_by_gold_say_so_and_claim_no_missing_answer_key(tmp_path):

@@ -255,7 +255,15 @@ def test_an_engine_without_a_key_that_refuses_access_is_an_error_of_its_settings
     page = b"<!doctype html><title>403 Forbidden</title>"  # a SearXNG whose settings do not name json
     with serve(lambda _: Reply(403, page)) as server, pytest.raises(UsageError, match=r"SearXNG: add json to search\."):
         asked("searxng", server)
-    assert len(server.requests) == 1
+    assert len(server.requests) == 2  # the second one is harmless
+
+
+def test_a_query_that_a_firewall_refuses_is_the_model_s_fault() -> None:
+    def answer(request: Request) -> Reply:
+        return Reply(200, SEARXNG) if "weather" in request.path else Reply(403, b"<html>You have been blocked</html>")
+
+    with serve(answer) as server, pytest.raises(ModelFault, match="answers another one"):
+        asked("searxng", server)
 
 
 def test_a_query_that_is_refused_while_another_is_answered_is_the_model_s_fault() -> None:

@@ -6,7 +6,8 @@
 Which label an output names, in this order:
 
 1. The first line is a label, or begins with one ("Mortgage, since ..."); a lead such as "Label:" or "The class is" is
-   passed over. Of labels that begin at the same place the longest counts. What is named behind it does not count, but
+   passed over. Of labels that begin at the same place the longest counts. "A" and "I" at the beginning of a line are no
+   labels before a noun. What is named behind it does not count, but
    where a comma, a slash, "or" or "and" joins a second label, the line offers two and names none.
 2. Another line is a label alone, with or without a lead; of several the last, since models think first.
 3. The whole text names exactly one label, and no word of denial ("not", "nor") stands right before it.
@@ -27,6 +28,10 @@ _LEAD = re.compile(
     r"(?:label|class|category|topic|product|answer|classification|output)(?:\s+is|\s*[:=]|\s+would\s+be)+\s*",
 )
 _DENIED = re.compile(r"(?:\b(?:not|nor|neither|never|no|without)|n't)(?:\s+(?:a|an|the))?\s+[\"'“\u2018]?$")
+# Behind an article or "I", not behind a label: "A because", "A is right" and "A or B" name it.
+_BEFORE_NOUN = re.compile(
+    r" (?!(?:and|as|because|but|for|has|if|instead|is|not|or|rather|seems|since|than|was|would)\b)[a-z]", re.ASCII
+)
 _UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u9fff"  # Thai, Lao, Burmese, Khmer, Japanese, Chinese
 _PARTICLES = "입니다|이에요|예요|이다|이며|이고|이라고|라고|인|은|는|이|가|을|를|의|에|로|으로"  # behind a Korean noun
 _LONGEST_DENIAL = 20  # characters: "without the “"
@@ -64,21 +69,20 @@ def read_label(text: str, labels: Sequence[str]) -> str | None:
     pattern = _pattern(tuple(keys))
     first = lines[0] if pattern.match(lines[0]) else _without_lead(lines[0])
     begun = pattern.match(first)
-    if begun and not _is_word(begun, first):
+    if begun and not (first == lines[0] and _is_article(begun, first)):
         joined = _JOINED.match(first, begun.end())
         second = pattern.match(first, joined.end()) if joined else None
         return None if second and second[0] != begun[0] else keys[begun[0]]
     alone = [key for line in lines for key in (line, _without_lead(line)) if key in keys]
     if alone:
         return keys[alone[-1]]
-    found_in = [(line, found) for line in lines for found in pattern.finditer(line)]
-    named = {found[0] for line, found in found_in if not (_is_denied(line, found.start()) or _is_word(found, line))}
+    named = {found[0] for line in lines for found in pattern.finditer(line) if not _is_denied(line, found.start())}
     return keys[named.pop()] if len(named) == 1 else None
 
 
-def _is_word(found: re.Match[str], line: str) -> bool:
-    """Whether a label of one letter stands as a word of English here: "a cell", "I think"."""
-    return found[0] in ("a", "i") and re.match(r" \w", line[found.end() : found.end() + 2]) is not None
+def _is_article(found: re.Match[str], line: str) -> bool:
+    """Whether a line begins with a label of one letter that is a word of English there: "A cell has ...", "I think"."""
+    return found.start() == 0 and found[0] in ("a", "i") and _BEFORE_NOUN.match(line, found.end()) is not None
 
 
 def _is_denied(line: str, start: int) -> bool:

@@ -44,15 +44,22 @@ def test_an_output_names_the_label(text: str, label: str | None) -> None:
 @pytest.mark.parametrize(
     ("text", "label"),
     [
-        ("A mitochondrion makes the energy of a cell, so the answer is B.", "B"),
-        ("A good way is to try all of them. Answer: D", "D"),
+        ("A mitochondrion makes the energy of a cell, so the answer is B.", None),  # and A is named, too
+        ("A plant makes it.\nAnswer: B", "B"),
+        ("A because B is wrong", "A"),
+        ("A is right and B is wrong.", "A"),
+        ("Answer: A mitochondrion", "A"),
+        ("A or B", None),
+        ("The answer is A and B", None),
+        ("A を選ぶ", "A"),
+        ("A good way is to try all of them.\nAnswer: D", "D"),
         ("A", "A"),
         ("A. It makes energy.", "A"),
         ("A: a cell", "A"),
         ("B because of a cell", "B"),
     ],
 )
-def test_an_article_is_no_label_of_one_letter(text: str, label: str) -> None:
+def test_an_article_is_no_label_of_one_letter(text: str, label: str | None) -> None:
     assert read_label(text, "ABCD") == label
 
 
