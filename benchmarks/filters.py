@@ -1,6 +1,6 @@
-"""The comparison of filters, made from the published results: a table in Markdown and a picture.
+"""The comparison of filters, made from the published results: two tables in Markdown and a picture.
 
-    python -m benchmarks.filters                                       # the table of docs/results/README.md
+    python -m benchmarks.filters                                       # the tables of docs/results/README.md
     python -m benchmarks.filters --picture docs/images/filters.svg     # the picture of the README
 
 A column is a built-in world, a row one kind of training data beside the demonstrations (an *arm*). A cell holds the
@@ -30,7 +30,8 @@ WORLDS = {
     "world_57721": "57721: the same settings",
     "world_16180_slow": "16180: 24 demonstrations",
 }
-CONTROL = "restart"
+SAME_SETTINGS = ("world_27182", "world_14142", "world_57721")
+CONTROL, RULES = "restart", "verified"
 # The next part of the files' names, and which trajectories train beside the demonstrations.
 ARMS = {
     CONTROL: "restart control: demonstrations alone",
@@ -43,7 +44,7 @@ ARMS = {
     "reader_and_judge": "reader and judge",
     "reader_two_passages": "reader, two passages",
     "reader_and_judge_two_passages": "reader and judge, two passages",
-    "verified": "rules of the built-in world",
+    RULES: "rules of the built-in world",
     "gold": "gold answers (labels)",
 }
 
@@ -86,6 +87,23 @@ def table(results: Path = RESULTS) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def table_over_worlds(results: Path = RESULTS) -> str:
+    """The arms that several worlds of the same settings have: their differences over the questions of these worlds, in
+    Markdown. A question's score is its mean over trainings; intervals are over questions alone."""
+    lines = [["filter of trajectories", "worlds", "questions", "minus the restart control", "minus the rules"]]
+    lines += [["---"] * len(lines[0])]
+    for arm, label in ARMS.items():
+        worlds = [
+            one for one in SAME_SETTINGS if all(_trainings(results, f"{one}_{a}", 1) for a in (arm, CONTROL, RULES))
+        ]
+        if arm == CONTROL or len(worlds) < 2:
+            continue
+        ours, *others = (_together(results, worlds, one) for one in (arm, CONTROL, RULES))
+        differences = [change(paired_difference(ours, other)) for other in others]
+        lines.append([label, str(len(worlds)), str(len(ours)), differences[0], "" if arm == RULES else differences[1]])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
 def picture(results: Path = RESULTS) -> str:
     """The differences to the control with their intervals, as SVG: one panel a world, one line an arm."""
     found = cells(results)
@@ -101,6 +119,16 @@ def picture(results: Path = RESULTS) -> str:
 def _trainings(results: Path, name: str, iteration: int) -> list[Answers]:
     """The questions' scores in each training of an arm."""
     return list(_scores(sorted(results.glob(f"{name}_[0-9].json")), iteration))
+
+
+def _together(results: Path, worlds: Sequence[str], arm: str) -> dict[str, list[float | None]]:
+    """The scores of an arm in each of its trainings, by world and question."""
+    found: dict[str, list[float | None]] = {}
+    for world in worlds:
+        for training in _trainings(results, f"{world}_{arm}", 1):
+            for question, scores in training.items():
+                found.setdefault(f"{world} {question}", []).extend(scores)
+    return found
 
 
 def _scores(files: Sequence[Path], iteration: int) -> Iterator[Answers]:
@@ -137,7 +165,7 @@ def main() -> None:
     if given.picture:
         given.picture.write_text(picture(), encoding="utf-8")
     else:
-        print(table(), end="")
+        print(table(), table_over_worlds(), sep="\n", end="")
 
 
 if __name__ == "__main__":
