@@ -12,7 +12,6 @@ if __name__ == "__main__":  # before the other imports; the reason is in process
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from rest_react.build import Parts
@@ -49,7 +48,8 @@ def run(settings: Settings, overrides: Sequence[str] = (), *, loop: Callable[[Se
     parts = Parts(settings, folder)
     prompts = parts.prompts.digests()
     missing = [*missing_keys(settings), *lacking_here(settings)]
-    for student in map(partial(settings_of_student, settings), settings.students):  # before the work of the teacher
+    students = [settings_of_student(settings, student) for student in settings.students]
+    for student in students:  # before the work of the teacher
         refuse_other_settings(cli.output_root(student) / student.run, locked_settings(student))
     if settings.dry_run:
         locked = locked_settings(settings)
@@ -89,8 +89,8 @@ def run(settings: Settings, overrides: Sequence[str] = (), *, loop: Callable[[Se
             (folder.root / SCRIPT).unlink(missing_ok=True)  # of another command
         run_async(prepared.run_to(settings.iteration))
         _record(folder, locked, here | prepared.data_digests())  # with what it made, such as tools
-    for student in settings.students:
-        run(settings_of_student(settings, student), loop=loop)
+    for student in students:
+        run(student, loop=loop)
 
 
 def _script(settings: Settings, overrides: Sequence[str], folder: RunFolder) -> str:
