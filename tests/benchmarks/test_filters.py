@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.filters import RESULTS, ROOT, WORLDS, cells, picture, table
+from benchmarks.filters import RESULTS, ROOT, SAME_SETTINGS, WORLDS, cells, picture, table, table_over_worlds
+from rest_react.metrics.number_formats import points
 
 PUBLISHED = (ROOT / "docs" / "results" / "README.md").read_text(encoding="utf-8")
 FIGURE = re.compile(r"-?\d+\.\d+% \[-?\d+\.\d+, -?\d+\.\d+\](?: ¹)?|[+-]\d+\.\d+ \[[+-]\d+\.\d+, [+-]\d+\.\d+\]")
@@ -14,6 +15,10 @@ FIGURE = re.compile(r"-?\d+\.\d+% \[-?\d+\.\d+, -?\d+\.\d+\](?: ¹)?|[+-]\d+\.\d
 
 def test_the_table_in_the_documents_is_the_one_that_the_command_prints() -> None:
     assert f"<!-- filters -->\n{table()}<!-- /filters -->" in PUBLISHED
+
+
+def test_the_table_over_worlds_in_the_documents_is_the_one_that_the_command_prints() -> None:
+    assert f"<!-- filters over worlds -->\n{table_over_worlds()}<!-- /filters over worlds -->" in PUBLISHED
 
 
 def test_the_picture_in_the_readme_is_the_one_that_the_command_draws() -> None:
@@ -26,7 +31,7 @@ def test_each_figure_in_the_readmes_table_of_filters_is_of_the_published_files()
     assert shown is not None
     figures = FIGURE.findall(shown[1].replace("**", ""))
     assert len(figures) > 10
-    assert set(figures) <= set(FIGURE.findall(table()))
+    assert set(figures) <= set(FIGURE.findall(table() + table_over_worlds()))
 
 
 def test_a_difference_is_over_trainings_where_one_side_has_several_and_over_questions_where_both_have_one() -> None:
@@ -40,6 +45,15 @@ def test_a_difference_is_over_trainings_where_one_side_has_several_and_over_ques
         28.2,
     ]
     assert [round(100 * (value or 0), 1) for value in (one.gain.mean, one.gain.low, one.gain.high)] == [5.0, -4.1, 13.9]
+
+
+def test_a_question_of_several_worlds_is_paired_with_itself_and_counts_once_whatever_its_trainings() -> None:
+    lines = [line.split(" | ") for line in table_over_worlds().splitlines()]
+    (rules,) = (line for line in lines if line[0] == "| rules of the built-in world")
+    found = cells()["verified"]
+    worlds = [found[world].gain for world in SAME_SETTINGS if world in found]
+    assert rules[1:3] == [str(len(worlds)), str(100 * len(worlds))]
+    assert rules[3].startswith(points(sum(gain.mean or 0.0 for gain in worlds if gain) / len(worlds)))
 
 
 def test_a_world_without_a_control_has_no_column(tmp_path: Path) -> None:
