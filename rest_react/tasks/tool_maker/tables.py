@@ -1,4 +1,4 @@
-"""The tables of this task in the report: who answers how well and at what cost, and how well tools are chosen.
+"""The tables of this task in the report: who answers how well and at what cost.
 
     tool_tables(evaluations, prices)[0].rows[1]
     # ("word sorting", "user alone", "12.0% [4.1, 24.9]", "25", "-", "1,240", "$0.0004", ...)
@@ -7,7 +7,8 @@ Each way to answer is an evaluation of its own, the benchmark of that name, else
 answer is the best constant answer, chosen with the gold answers: what cannot beat it has learnt nothing about the
 question. A tool pays off after making / (cost of a question for the maker alone - cost with the tool) questions; a
 rejected one never does, and in the row of all families it counts for neither cost.
-Not here: accuracies over iterations, which every task has (reporting).
+Not here: how well the dispatcher chooses tools (choice_table); accuracies over iterations, which every task has
+(reporting).
 """
 
 import math
@@ -15,16 +16,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from rest_react.metrics.intervals import Share, clustered_interval, paired_difference
-from rest_react.metrics.number_formats import change, percent, span
+from rest_react.metrics.intervals import clustered_interval, paired_difference
+from rest_react.metrics.number_formats import change, percent
 from rest_react.metrics.prices import Price
 from rest_react.records import Result, Trajectory
 from rest_react.tasks.protocol import Evaluated, ResultTable
 from rest_react.tasks.rollout import tokens_of_roles, with_policy
+from rest_react.tasks.tool_maker.choice_table import UNKNOWN, choice_tables, with_interval
 from rest_react.tasks.tool_maker.families import FAMILIES
 from rest_react.tasks.tool_maker.items import ACCEPTED, how_asked
-from rest_react.tasks.tool_maker.replies.choice import names_in, read_choice
-from rest_react.tasks.tool_maker.states import NONE
 
 _WAYS = {
     "user_alone": "user alone", "user_with_tool": "user with tool", "maker_alone": "maker alone",
@@ -39,13 +39,6 @@ _NOTE = (
     "Correct: share [95% interval]. Majority answer: the best constant answer. Tries: of function and calls. "
     "Pays off after: questions from which on the tool is cheaper than the maker alone."
 )
-_CHOICE_HEADINGS = ("Case", "Right", "n", "And user correct", "And maker correct")
-_CHOICE_NOTE = (
-    "Right: the tool of the question's family where it was known, else none. And user (maker) correct: share of "
-    "questions with a right choice and a correct answer. The other tables have upper bounds of it: after a wrong none, "
-    "a built-in question gets the tool of its family all the same."
-)
-_UNKNOWN = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +63,6 @@ class _Making:
     usd: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """One choice of the dispatcher: for which way to answer, whether the right tool was known, whether the choice was
-    right, and the score of the answer."""
-
-    way: str
-    known: bool
-    question: str
-    right: float
-    score: float | None
-
-
 def tool_tables(evaluations: Sequence[Evaluated], prices: Mapping[str, Price]) -> list[ResultTable]:
     """The table of families and ways by the last evaluation of each way, that by the first ones where there are others,
     and that of the dispatcher where there was one."""
@@ -95,11 +76,7 @@ def tool_tables(evaluations: Sequence[Evaluated], prices: Mapping[str, Price]) -
     if any(first[way].iteration < last[way].iteration for way in first):
         start = min(evaluation.iteration for evaluation in first.values())
         tables += _of_families(f"Tools, iteration {start}", first, prices)
-    chosen = list(_dispatches(last))
-    if chosen:
-        rows = tuple(_dispatch_rows(chosen))
-        tables.append(ResultTable("Choice of the tool", _CHOICE_HEADINGS, rows, _CHOICE_NOTE))
-    return tables
+    return [*tables, *choice_tables({way: last[way] for way in _ALONE if way in last})]
 
 
 def _of_one_benchmark(way: str, found: Sequence[Evaluated]) -> list[Evaluated]:
@@ -157,7 +134,7 @@ def _rows(
     own = {way: [a for a in answers if family in ("", a.family)] for way, answers in ways.items()}
     name = family.replace("_", " ") or "all"
     golds = {a.question: (a.family, a.result.golds) for answers in own.values() for a in answers}
-    yield (name, "majority answer", percent(_majority(golds)), str(len(golds)), *6 * (_UNKNOWN,))
+    yield (name, "majority answer", percent(_majority(golds)), str(len(golds)), *6 * (UNKNOWN,))
     made = [makings[one] for one in ([family] if family else makings) if one in makings]
     rejected = {one for one, making in makings.items() if not making.accepted}
     kept = [making for making in made if making.accepted]
@@ -174,14 +151,14 @@ def _rows(
         yield (
             name,
             _WAYS[way],
-            _with_interval(share),
+            with_interval(share),
             str(share.n),
-            _difference(answers, own.get(_ALONE[way], ())) if with_tool else _UNKNOWN,
-            f"{100 * sum(a.tokens for a in whole) / len(whole):,.0f}" if whole else _UNKNOWN,
+            _difference(answers, own.get(_ALONE[way], ())) if with_tool else UNKNOWN,
+            f"{100 * sum(a.tokens for a in whole) / len(whole):,.0f}" if whole else UNKNOWN,
             _dollars(spent, 100),
-            _tries(made) if with_tool else _UNKNOWN,
-            _dollars(_sum([m.usd for m in made]) if made else None) if with_tool else _UNKNOWN,
-            ("never" if made and not kept else _break_even(making, alone, spent)) if with_tool else _UNKNOWN,
+            _tries(made) if with_tool else UNKNOWN,
+            _dollars(_sum([m.usd for m in made]) if made else None) if with_tool else UNKNOWN,
+            ("never" if made and not kept else _break_even(making, alone, spent)) if with_tool else UNKNOWN,
         )
 
 
@@ -208,16 +185,12 @@ def _majority(golds: Mapping[str, tuple[str, Sequence[str]]]) -> float:
 
 def _difference(ours: Sequence[_Answer], theirs: Sequence[_Answer]) -> str:
     share = paired_difference(_scores(ours), _scores(theirs))
-    return _UNKNOWN if share.mean is None else change(share)
-
-
-def _with_interval(share: Share) -> str:
-    return _UNKNOWN if share.mean is None else f"{percent(share.mean)} {span(share)}"
+    return UNKNOWN if share.mean is None else change(share)
 
 
 def _tries(made: Sequence[_Making]) -> str:
     if not made:
-        return _UNKNOWN
+        return UNKNOWN
     tries = f"{sum(m.proposals for m in made)} + {sum(m.verifications for m in made)}"
     rejected = sum(not m.accepted for m in made)
     return f"{tries}, {rejected} rejected" if rejected else tries
@@ -225,7 +198,7 @@ def _tries(made: Sequence[_Making]) -> str:
 
 def _break_even(making: float | None, alone: float | None, with_tool: float | None) -> str:
     if making is None or alone is None or with_tool is None:
-        return _UNKNOWN
+        return UNKNOWN
     saved = alone - with_tool
     return f"{math.ceil(making / saved):,}" if saved > 0 else "never"
 
@@ -240,39 +213,4 @@ def _sum(costs: Sequence[float | None]) -> float | None:
 
 
 def _dollars(cost: float | None, times: int = 1) -> str:
-    return _UNKNOWN if cost is None else f"${cost * times:.4f}"
-
-
-def _dispatches(last: Mapping[str, Evaluated]) -> Iterator[_Choice]:
-    """The choices of the dispatcher. One that could not be read is wrong, and so is none where the tool was known."""
-    for way in _ALONE:
-        for trajectory in last[way].trajectories if way in last else ():
-            family = how_asked(trajectory.question_id).family
-            result = last[way].results.get(trajectory.id)
-            for step in trajectory.steps:
-                if step.kind == "dispatch" and family:
-                    known = family in names_in(step.state)
-                    said = read_choice(step.candidates[step.chosen].text, step.state) if step.chosen is not None else ""
-                    right = said == (family if known else NONE)
-                    score = None if result is None else result.score
-                    question = trajectory.question_id.rpartition(":")[2]  # one cluster, however it is asked
-                    yield _Choice(way, known, question, float(right), score)
-
-
-def _dispatch_rows(chosen: Sequence[_Choice]) -> Iterator[tuple[str, ...]]:
-    for case, name in ((True, "a known tool fits"), (False, "a new tool is needed")):
-        own = [choice for choice in chosen if choice.known == case]
-        if own:
-            share = _share_of([(choice.question, choice.right) for choice in own])
-            honest = (
-                [(c.question, None if c.score is None else c.score * c.right) for c in own if c.way == way]
-                for way in _ALONE
-            )
-            yield name, _with_interval(share), str(share.n), *(_with_interval(_share_of(pairs)) for pairs in honest)
-
-
-def _share_of(pairs: Sequence[tuple[str, float | None]]) -> Share:
-    scores: dict[str, list[float | None]] = {}
-    for question, score in pairs:
-        scores.setdefault(question, []).append(score)
-    return clustered_interval(scores)
+    return UNKNOWN if cost is None else f"${cost * times:.4f}"
