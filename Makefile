@@ -3,6 +3,7 @@
 # make test     the tests; make slow: those that take minutes
 # make servers  installs vLLM, llama.cpp's server, LiteLLM's proxy, two routers and Qwen2.5-Coder-1.5B (6 GB), tests against them, and their speed (20 minutes more)
 # make qwen     serves a larger model on this machine, for reward_model=qwen, teacher=qwen or task.maker=qwen (2 GB; Ctrl-C ends it)
+# make reader   the default run without rules: that model reads and judges, served while the run lasts (outputs/second_reader)
 # make trackers installs MLflow and Trackio too, and reads back what runs log to them
 # make slurm    the tests on a SLURM of two nodes on this machine, from Debian's packages (a few minutes)
 # make lint     format, lint, types, import floors; make check: lint and test
@@ -16,7 +17,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/installed
 SERVERS := $(or $(REST_REACT_CACHE),$(HOME)/.cache/rest_react)/servers
 
-.PHONY: help run smoke install locked freeze test slow servers qwen trackers slurm lint check
+.PHONY: help run smoke install locked freeze test slow servers qwen reader trackers slurm lint check
 
 help:
 	@sed -n '/^#/!q; s/^# //p' $(firstword $(MAKEFILE_LIST))
@@ -71,6 +72,9 @@ qwen:
 	PYTHON=$(PYTHON) scripts/install_servers.sh llamacpp qwen
 	$(SERVERS)/llamacpp/bin/python scripts/llamacpp_server.py $(SERVERS)/qwen/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf \
 		8080 qwen2.5-coder-1.5b-instruct $$(getconf _NPROCESSORS_ONLN) --context 16384
+
+reader: $(STAMP)
+	scripts/with_qwen.sh $(PY) -m rest_react.run experiment=second_reader iteration=1 $(ARGS)
 
 # MLflow may want an older pyarrow than the one in .venv; the package works with either.
 trackers: $(STAMP)
