@@ -26,8 +26,8 @@ RESULTS = ROOT / "docs" / "results"
 # How the files of a world begin, and the heading of its column.
 WORLDS = {
     "world_27182": "27182: 12 demonstrations",
-    "world_14142": "14142: the same settings",
-    "world_57721": "57721: the same settings",
+    "world_14142": "14142: 12 demonstrations",
+    "world_57721": "57721: 12 demonstrations",
     "world_16180_slow": "16180: 24 demonstrations",
 }
 SAME_SETTINGS = ("world_27182", "world_14142", "world_57721")

@@ -15,7 +15,7 @@ from rest_react.weights.tiny import TINY
 _SECOND_READER = (
     "Keep what a larger model answers too (in two built-in worlds, with one of 1.5 billion parameters, 56% and 62% of "
     "it was right, of all 24% and 21%): improve.keep_trajectories=reader_agrees reward_model=openai. If every question "
-    "needs two passages, add improve.min_passages=2 (75% and 87%). "
+    "needs two passages, add improve.min_passages=2 (75%, 87% and 97% in three). "
 )
 
 
