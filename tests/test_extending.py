@@ -198,7 +198,7 @@ def test_the_trainer_takes_the_weights_that_the_script_leaves_once_there_is_one(
 
     add("A trainer", copy)
     write_script, end, run = blocks("A trainer", "bash")[0].rpartition("EOF\n")
-    told = called(["bash", "-eu"], copy, given=run, status=1)
+    told = called(["bash", "-eu"], copy, given=run, status=3)
     assert re.search(r"finetune\.script ended with status 2: .*my_training\.py", told)
     for commands in (write_script + end, run):
         called(["bash", "-eu"], copy, given=commands)
