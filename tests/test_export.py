@@ -455,6 +455,7 @@ def test_the_card_says_whether_demonstrations_by_an_expert_with_the_answers_are_
         write_card(
             tmp_path, request, {"start": "demonstrations"}, rows=1, data_files="data.jsonl", smoke=False, searches=True
         )
+        assert "- synthetic" in (tmp_path / "README.md").read_text()
         said[iterations] = (
             "The demonstrations (iteration 0, Grow) have gold answers" in (tmp_path / "README.md").read_text()
         )
@@ -467,3 +468,11 @@ def test_demonstrations_which_have_the_gold_answers_are_exported_only_by_name(ou
         named = export("run=qa", f"format={form}", "iteration=[0,1]")
         shown = [row for row in named if row["id"].startswith("iter_0/")]
         assert shown and rows == [row for row in named if row not in shown]
+
+
+def test_an_export_with_a_users_labelled_rows_is_not_called_synthetic(tmp_path: Path) -> None:
+    for iterations, more, synthetic in (((0,), {}, False), ((1,), {}, True), ((0,), {"synthetic.n": 9}, True)):
+        request = ExportRequest("r", "prompt_completion", iterations=iterations)
+        made = {"start": "demonstrations", "task.kind": "completion", **more}
+        write_card(tmp_path, request, made, rows=1, data_files="data.jsonl", smoke=False, searches=False)
+        assert ("- synthetic" in (tmp_path / "README.md").read_text()) == synthetic

@@ -47,10 +47,13 @@ def write_card(
         made = [fact for fact in made if not fact[0].startswith(("improve.", "reward_model."))]
         made.append(("targets chosen by", "gold answers"))
     name = f"{request.run.rstrip('/').rpartition('/')[2]}-{request.format}"
+    demonstrated = _demonstrated(request, settings)
+    # The demonstrations of a task that does not search are a user's rows, unless a teacher wrote them.
+    synthetic = searches or not demonstrated or bool(settings.get("synthetic.n"))
     card = templates().get_template("export_card.md.j2").render(
-        front=Markup(data_front(name, rows, data_files, searches=searches)),
+        front=Markup(data_front(name, rows, data_files, searches=searches, synthetic=synthetic)),
         name=name, kind=request.format, made=made, gold=request.gold, smoke=smoke,
-        evaluated=of_trajectories and request.stage != GROW, demonstrated=_demonstrated(request, settings),
+        evaluated=of_trajectories and request.stage != GROW, demonstrated=demonstrated,
         chosen_by_gold=chosen_by_gold,
     )  # fmt: skip
     write_file(folder / "README.md", card)

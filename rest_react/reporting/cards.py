@@ -165,7 +165,7 @@ def _tags(searches: bool, synthetic: bool) -> list[str]:
     return ["rest-react", *["search-agent"] * searches, "self-improvement", *["synthetic"] * synthetic]
 
 
-def data_front(name: str, rows: int, data_files: str, *, searches: bool, synthetic: bool = True) -> str:
+def data_front(name: str, rows: int, data_files: str, *, searches: bool, synthetic: bool) -> str:
     """The metadata of a data card (YAML), with the files that hold the rows."""
     from huggingface_hub import DatasetCardData
 
